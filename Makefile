@@ -1,0 +1,56 @@
+# `make demo`, `make test`, `make bench` and `make lint` set up all they need,
+# work on a copy in a temporary directory and install nothing of tenantguard.
+# The other targets are those of PGXS: all, install, installcheck, uninstall.
+
+EXTENSION = tenantguard
+MODULE_big = tenantguard
+
+# The control file is the one place that states the version.
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" tenantguard.control)
+SCRIPT = $(EXTENSION)--$(EXTVERSION).sql
+DATA_built = $(SCRIPT)
+
+OBJS = $(patsubst %.c,%.o,$(filter-out src/cli/%,$(wildcard src/*.c src/*/*.c)))
+PG_CPPFLAGS = -I$(srcdir)/src
+
+# Warnings that the server's own headers cannot stand are off.  Names are
+# hidden because the server loads libraries RTLD_GLOBAL: any other library
+# could interpose a name we export.
+PG_CFLAGS = -fvisibility=hidden -Wall -Wextra -Wno-unused-parameter \
+	-Wno-sign-compare -Wno-missing-field-initializers
+
+# Bitcode needs clang and gains nothing in a library of hooks.
+override with_llvm = no
+
+# Inputs live under test/, outputs in the top-level expected/.
+REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test --outputdir=.
+ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=.
+
+.DEFAULT_GOAL = all
+
+# On a new machine PostgreSQL may be missing until the sandbox installs it.
+PG_CONFIG ?= pg_config
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+ifneq ($(PGXS),)
+include $(PGXS)
+else
+all install installcheck uninstall clean:
+	@echo "$@: no pg_config of a PostgreSQL server (Debian: postgresql-server-dev-15)" >&2; exit 1
+endif
+
+# Any header may change any object; there are few enough to compile them all.
+$(OBJS): Makefile $(wildcard src/*.h src/*/*.h)
+
+$(SCRIPT): $(sort $(wildcard sql/[0-9]*.sql)) $(EXTENSION).control
+	cat $(filter %.sql,$^) > $@
+
+# TESTS='context door_*' runs these alone, on objects already compiled.
+demo test bench lint:
+	@TESTS='$(TESTS)' bash test/tools/sandbox $@
+
+indent:
+	@bash test/tools/indent --write src/*.[ch] src/*/*.[ch]
+
+.PHONY: demo test bench lint indent
