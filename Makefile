@@ -11,11 +11,14 @@ SCRIPT = $(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 
 OBJS = $(patsubst %.c,%.o,$(filter-out src/cli/%,$(wildcard src/*.c src/*/*.c)))
-PG_CPPFLAGS = -I$(srcdir)/src
 
-# Warnings that the server's own headers cannot stand are off.  Names are
-# hidden because the server loads libraries RTLD_GLOBAL: any other library
-# could interpose a name we export.
+# Names are hidden because the server loads libraries RTLD_GLOBAL: any other
+# library could interpose a name we export.  PostgreSQL 15 leaves PGDLLEXPORT
+# empty, so say here what 16 says in c.h.
+PG_CPPFLAGS = -I$(srcdir)/src \
+	'-DPGDLLEXPORT=__attribute__((visibility("default")))'
+
+# Warnings that the server's own headers cannot stand are off.
 PG_CFLAGS = -fvisibility=hidden -Wall -Wextra -Wno-unused-parameter \
 	-Wno-sign-compare -Wno-missing-field-initializers
 
