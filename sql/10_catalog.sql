@@ -1,0 +1,89 @@
+-- 10_catalog.sql: what is remembered. Four small tables, written by the
+-- functions of the later chapters, read by the library through its caches.
+-- All four are configuration tables: pg_dump carries their rows.
+
+CREATE TABLE tenantguard.guarded_relation (
+	relid			regclass PRIMARY KEY,
+	mode			text NOT NULL
+		CHECK (mode IN ('tenant', 'root', 'shared', 'tenant_or_shared', 'exempt')),
+	tenant_column	name,
+	reason			text,
+	original_default text,
+	since			timestamptz NOT NULL DEFAULT now(),
+	recorded_by		name NOT NULL DEFAULT session_user,
+	CHECK ((tenant_column IS NOT NULL) = (mode IN ('tenant', 'root', 'tenant_or_shared')))
+);
+COMMENT ON TABLE tenantguard.guarded_relation IS
+	'One row for each relation that a person decided about. Written by protect(), share(), exempt() and unprotect() only; partitions and inheritance children follow their parent.';
+COMMENT ON COLUMN tenantguard.guarded_relation.mode IS
+	'tenant (every row belongs to the tenant in tenant_column), root (the registry: its key is the tenant), shared (all read, nobody writes without a bypass), tenant_or_shared (NULL is readable by all), exempt (not guarded, for the reason given).';
+COMMENT ON COLUMN tenantguard.guarded_relation.tenant_column IS
+	'Column that names the tenant; NULL for shared and exempt relations.';
+COMMENT ON COLUMN tenantguard.guarded_relation.original_default IS
+	'Default that the tenant column had before protect() replaced it, fully qualified; unprotect() restores it.';
+COMMENT ON COLUMN tenantguard.guarded_relation.recorded_by IS
+	'Session user that recorded the relation.';
+
+CREATE TABLE tenantguard.registry (
+	registry		regclass PRIMARY KEY,
+	key_column		name NOT NULL,
+	status_column	name,
+	active_values	text[] NOT NULL
+);
+COMMENT ON TABLE tenantguard.registry IS
+	'The user''s own table of tenants, named by adopt_registry(): at most one row.';
+COMMENT ON COLUMN tenantguard.registry.key_column IS
+	'Column that identifies a tenant.';
+COMMENT ON COLUMN tenantguard.registry.status_column IS
+	'Column that says whether a tenant may work, or NULL when every tenant may.';
+COMMENT ON COLUMN tenantguard.registry.active_values IS
+	'Values of the status column, as text, with which a tenant may work.';
+
+-- Two registries would let a tenant of one pass for a tenant of the other.
+CREATE UNIQUE INDEX registry_only_one ON tenantguard.registry ((true));
+COMMENT ON INDEX tenantguard.registry_only_one IS
+	'Holds the table to one row.';
+
+CREATE TABLE tenantguard.lookup_definition (
+	name			text PRIMARY KEY,
+	relid			regclass NOT NULL,
+	key_columns		name[] NOT NULL,
+	returned_columns name[] NOT NULL,
+	max_rows		int NOT NULL CHECK (max_rows BETWEEN 1 AND 1000)
+);
+COMMENT ON TABLE tenantguard.lookup_definition IS
+	'What lookup() may read before the tenant is known. Written by register_lookup() and drop_lookup() only.';
+COMMENT ON COLUMN tenantguard.lookup_definition.key_columns IS
+	'Columns that the caller must give exact values for, in this order.';
+COMMENT ON COLUMN tenantguard.lookup_definition.returned_columns IS
+	'The only columns that are returned.';
+COMMENT ON COLUMN tenantguard.lookup_definition.max_rows IS
+	'Most rows that one call returns.';
+
+CREATE TABLE tenantguard.bypass_grant (
+	grantee			regrole,
+	purpose			text CHECK (purpose IN ('migration', 'backup', 'replication', 'test',
+											'support', 'analytics', 'job')),
+	until			timestamptz,
+	granted_by		name,
+	granted_at		timestamptz,
+	PRIMARY KEY (grantee, purpose)
+);
+COMMENT ON TABLE tenantguard.bypass_grant IS
+	'Roles that may work across tenants, for a purpose. Written by grant_bypass() and revoke_bypass() only.';
+COMMENT ON COLUMN tenantguard.bypass_grant.purpose IS
+	'migration, backup, replication, test: active whenever the role has no tenant set; support, analytics, job: permit begin_bypass() and no more.';
+COMMENT ON COLUMN tenantguard.bypass_grant.until IS
+	'When the grant ends; NULL for a grant without an end.';
+
+REVOKE ALL ON TABLE
+	tenantguard.guarded_relation,
+	tenantguard.registry,
+	tenantguard.lookup_definition,
+	tenantguard.bypass_grant
+FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('tenantguard.guarded_relation', '');
+SELECT pg_catalog.pg_extension_config_dump('tenantguard.registry', '');
+SELECT pg_catalog.pg_extension_config_dump('tenantguard.lookup_definition', '');
+SELECT pg_catalog.pg_extension_config_dump('tenantguard.bypass_grant', '');

@@ -1,0 +1,670 @@
+-- 32_relations.sql: a person decides about one relation. Everything runs
+-- with the caller's rights, so only the owner of a table (or a superuser)
+-- can decide; the record itself is written by record_relation(), which
+-- judges the same question in C.
+--
+-- Each command first works out the statements that are missing and then runs
+-- them. Nothing missing, nothing locked: repeating a command is free.
+
+CREATE FUNCTION tenantguard.run_statements(statements text[])
+RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	statement	text;
+BEGIN
+	FOREACH statement IN ARRAY statements LOOP
+		EXECUTE statement;
+		RETURN NEXT statement;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.run_statements(text[]) IS
+	'Runs the statements in order with the caller''s rights and returns each.';
+
+CREATE FUNCTION tenantguard.recorded_relation(relation regclass)
+RETURNS tenantguard.guarded_relation
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT g FROM tenantguard.guarded_relation AS g WHERE g.relid = recorded_relation.relation
+$$;
+COMMENT ON FUNCTION tenantguard.recorded_relation(regclass) IS
+	'What is recorded about the relation, or NULL.';
+
+CREATE FUNCTION tenantguard.is_our_default(relation oid, column_name name)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (
+		SELECT 1
+		FROM pg_catalog.pg_attrdef AS d
+		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+		JOIN pg_catalog.pg_depend AS p
+			ON p.classid = 'pg_catalog.pg_attrdef'::regclass AND p.objid = d.oid
+			AND p.refclassid = 'pg_catalog.pg_proc'::regclass
+		JOIN pg_catalog.pg_proc AS f ON f.oid = p.refobjid
+		WHERE d.adrelid = is_our_default.relation AND a.attname = is_our_default.column_name
+			AND f.pronamespace = 'tenantguard'::pg_catalog.regnamespace
+			AND f.proname LIKE 'current\_tenant%'
+	)
+$$;
+COMMENT ON FUNCTION tenantguard.is_our_default(oid, name) IS
+	'Whether the column''s default is one of the current_tenant functions.';
+
+CREATE FUNCTION tenantguard.column_default(relation oid, column_name name)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+	FROM pg_catalog.pg_attrdef AS d
+	JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+	WHERE d.adrelid = column_default.relation AND a.attname = column_default.column_name
+		AND a.attgenerated = ''
+$$;
+COMMENT ON FUNCTION tenantguard.column_default(oid, name) IS
+	'The default of the column as a fully qualified expression, or NULL.';
+
+CREATE FUNCTION tenantguard.user_policies(relation oid)
+RETURNS TABLE (name name, permissive boolean)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT p.polname, p.polpermissive
+	FROM pg_catalog.pg_policy AS p
+	WHERE p.polrelid = user_policies.relation
+		AND p.polname NOT IN ('tenantguard_tenant', 'tenantguard_partner')
+	ORDER BY p.polname
+$$;
+COMMENT ON FUNCTION tenantguard.user_policies(oid) IS
+	'The policies of the relation that are not ours.';
+
+CREATE FUNCTION tenantguard.excess_grantees(relation oid)
+RETURNS TABLE (grantee text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT DISTINCT CASE WHEN g.grantee = 0 THEN 'PUBLIC'
+		ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END
+	FROM pg_catalog.pg_class AS c
+	CROSS JOIN LATERAL (
+		SELECT x.grantee, x.privilege_type
+		FROM pg_catalog.aclexplode(c.relacl) AS x
+		UNION ALL
+		SELECT x.grantee, x.privilege_type
+		FROM pg_catalog.pg_attribute AS a
+		CROSS JOIN LATERAL pg_catalog.aclexplode(a.attacl) AS x
+		WHERE a.attrelid = c.oid AND NOT a.attisdropped
+	) AS g
+	WHERE c.oid = excess_grantees.relation
+		AND g.grantee <> c.relowner
+		AND g.privilege_type IN ('TRIGGER', 'REFERENCES', 'TRUNCATE')
+	ORDER BY 1
+$$;
+COMMENT ON FUNCTION tenantguard.excess_grantees(oid) IS
+	'Roles other than the owner that hold TRIGGER, REFERENCES or TRUNCATE: with TRIGGER they could run code on every tenant''s rows, with REFERENCES ask which keys exist, with TRUNCATE remove them all.';
+
+CREATE FUNCTION tenantguard.revoke_statements(relation oid)
+RETURNS SETOF text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT pg_catalog.format('REVOKE TRIGGER, REFERENCES, TRUNCATE ON TABLE %s FROM %s CASCADE',
+		f.member::regclass, g.grantees)
+	FROM tenantguard.table_family(revoke_statements.relation) AS f
+	CROSS JOIN LATERAL (
+		SELECT pg_catalog.string_agg(e.grantee, ', ') AS grantees
+		FROM tenantguard.excess_grantees(f.member) AS e
+	) AS g
+	WHERE g.grantees IS NOT NULL
+$$;
+COMMENT ON FUNCTION tenantguard.revoke_statements(oid) IS
+	'The REVOKE statements that leave TRIGGER, REFERENCES and TRUNCATE to the owner, for the table and its children.';
+
+CREATE FUNCTION tenantguard.policy_statements(relation oid, column_name name, mode text)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member_name text := relation::regclass::text;
+	visible		text := CASE mode WHEN 'tenant_or_shared' THEN 'visible_or_shared' ELSE 'visible' END;
+	secured		boolean;
+	forced		boolean;
+	pol			pg_catalog.pg_policy;
+	condition	text;
+BEGIN
+	SELECT c.relrowsecurity, c.relforcerowsecurity INTO STRICT secured, forced
+	FROM pg_catalog.pg_class AS c WHERE c.oid = policy_statements.relation;
+	IF NOT secured THEN
+		RETURN NEXT pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', member_name);
+	END IF;
+	IF NOT forced THEN
+		RETURN NEXT pg_catalog.format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', member_name);
+	END IF;
+
+	condition := pg_catalog.format(
+		'TO PUBLIC USING (tenantguard.%1$s(%2$I)) WITH CHECK (tenantguard.visible(%2$I))', visible, column_name);
+	SELECT p.* INTO pol
+	FROM pg_catalog.pg_policy AS p
+	WHERE p.polrelid = policy_statements.relation AND p.polname = 'tenantguard_tenant';
+
+	IF pol.oid IS NOT NULL AND (pol.polpermissive OR pol.polcmd <> '*') THEN
+		RETURN NEXT pg_catalog.format('DROP POLICY tenantguard_tenant ON %s', member_name);
+		pol := NULL;
+	END IF;
+	IF pol.oid IS NULL THEN
+		RETURN NEXT pg_catalog.format('CREATE POLICY tenantguard_tenant ON %s AS RESTRICTIVE FOR ALL %s',
+			member_name, condition);
+	ELSIF pol.polroles <> '{0}'::oid[]
+		OR NOT tenantguard.is_our_condition(pg_catalog.pg_get_expr(pol.polqual, pol.polrelid), visible, column_name)
+		OR NOT tenantguard.is_our_condition(pg_catalog.pg_get_expr(pol.polwithcheck, pol.polrelid), 'visible', column_name)
+	THEN
+		RETURN NEXT pg_catalog.format('ALTER POLICY tenantguard_tenant ON %s %s', member_name, condition);
+	END IF;
+
+	-- Restrictive policies alone show nothing. Where row security was on
+	-- already, what the user's own policies allow (or not) must stand.
+	IF NOT secured
+		AND NOT EXISTS (
+			SELECT 1 FROM tenantguard.user_policies(policy_statements.relation) AS u WHERE u.permissive)
+		AND NOT EXISTS (
+			SELECT 1 FROM pg_catalog.pg_policy AS p
+			WHERE p.polrelid = policy_statements.relation AND p.polname = 'tenantguard_partner')
+	THEN
+		RETURN NEXT pg_catalog.format(
+			'CREATE POLICY tenantguard_partner ON %s AS PERMISSIVE FOR ALL TO PUBLIC USING (true)', member_name);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.policy_statements(oid, name, text) IS
+	'The statements that give one table the row security and the policies it misses for a mode of tenant, root or tenant_or_shared.';
+
+CREATE FUNCTION tenantguard.is_our_condition(condition text, function_name text, column_name name)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- A varchar or a domain is printed with a cast to the key type.
+	SELECT COALESCE(is_our_condition.condition = pg_catalog.format('tenantguard.%s(%I)', function_name, column_name)
+		OR is_our_condition.condition = ANY (ARRAY(
+			SELECT pg_catalog.format('tenantguard.%s((%I)::%s)', function_name, column_name, t.name)
+			FROM (VALUES ('text'), ('integer'), ('bigint'), ('uuid')) AS t (name))), false)
+$$;
+COMMENT ON FUNCTION tenantguard.is_our_condition(text, text, name) IS
+	'Whether a policy''s condition, as PostgreSQL prints it, is exactly the generated one.';
+
+CREATE FUNCTION tenantguard.drop_policy_statements(relation regclass)
+RETURNS SETOF text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT s.statement
+	FROM tenantguard.table_family(drop_policy_statements.relation) AS f
+	JOIN pg_catalog.pg_class AS c ON c.oid = f.member
+	CROSS JOIN LATERAL (
+		SELECT 1 AS step, pg_catalog.format('DROP POLICY %I ON %s', p.polname, c.oid::regclass) AS statement
+		FROM pg_catalog.pg_policy AS p
+		WHERE p.polrelid = c.oid AND p.polname IN ('tenantguard_tenant', 'tenantguard_partner')
+		UNION ALL
+		SELECT 2, pg_catalog.format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', c.oid::regclass)
+		WHERE c.relforcerowsecurity
+		UNION ALL
+		SELECT 3, pg_catalog.format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', c.oid::regclass)
+		WHERE c.relrowsecurity AND NOT EXISTS (SELECT 1 FROM tenantguard.user_policies(c.oid) AS u)
+	) AS s
+	WHERE (tenantguard.recorded_relation(drop_policy_statements.relation)).mode IN ('tenant', 'root', 'tenant_or_shared')
+	ORDER BY c.oid, s.step, s.statement
+$$;
+COMMENT ON FUNCTION tenantguard.drop_policy_statements(regclass) IS
+	'The statements that take our policies from a guarded table and its children; row security stays on where the user has policies.';
+
+CREATE FUNCTION tenantguard.protection_target(relation regclass, tenant_column name, shared_rows boolean)
+RETURNS TABLE (target_mode text, target_column name, target_default text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	recorded	tenantguard.guarded_relation := tenantguard.recorded_relation(protection_target.relation);
+	adopted		tenantguard.registry;
+	candidates	name[];
+	wanted_column name := protection_target.tenant_column;
+	wanted_mode	text := CASE WHEN shared_rows THEN 'tenant_or_shared' ELSE 'tenant' END;
+	kept_default text;
+BEGIN
+	SELECT r.* INTO adopted FROM tenantguard.registry AS r;
+	IF adopted.registry = protection_target.relation THEN
+		wanted_mode := 'root';
+		IF COALESCE(wanted_column, adopted.key_column) <> adopted.key_column OR shared_rows THEN
+			RAISE EXCEPTION 'table % is the registry', adopted.registry
+				USING ERRCODE = '22023',
+					DETAIL = pg_catalog.format('Its tenant column is its key, %I, and it has no shared rows.', adopted.key_column),
+					HINT = pg_catalog.format('Use SELECT tenantguard.protect(%L).', adopted.registry);
+		END IF;
+		wanted_column := adopted.key_column;
+	ELSIF wanted_column IS NULL AND recorded.tenant_column IS NOT NULL THEN
+		-- A repair keeps what was decided.
+		wanted_column := recorded.tenant_column;
+		wanted_mode := CASE WHEN shared_rows THEN 'tenant_or_shared' ELSE recorded.mode END;
+	ELSIF wanted_column IS NULL THEN
+		IF adopted.registry IS NULL THEN
+			RAISE EXCEPTION 'cannot determine the tenant column of table %', protection_target.relation
+				USING ERRCODE = '22023',
+					DETAIL = 'No registry is adopted that foreign keys could lead to.',
+					HINT = 'Use SELECT tenantguard.adopt_registry(''public.organizations'', ''id'') first, or name the column.';
+		END IF;
+		SELECT pg_catalog.array_agg(a.attname ORDER BY a.attnum) INTO candidates
+		FROM tenantguard.tenant_columns() AS t
+		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.relid AND a.attnum = t.attnum
+		WHERE t.relid = protection_target.relation;
+		wanted_column := candidates[1];
+
+		IF pg_catalog.cardinality(candidates) IS DISTINCT FROM 1 THEN
+			IF candidates IS NULL THEN
+				SELECT pg_catalog.array_agg(a.attname ORDER BY a.attnum) INTO candidates
+				FROM pg_catalog.pg_attribute AS a
+				WHERE a.attrelid = protection_target.relation AND a.attnum > 0 AND NOT a.attisdropped
+					AND pg_catalog.lower(pg_catalog.replace(a.attname, '_', '')) IN (SELECT n.* FROM tenantguard.tenant_names() AS n)
+					AND tenantguard.types_agree(a.atttypid, (SELECT k.type FROM tenantguard.registry_key() AS k));
+			END IF;
+			RAISE EXCEPTION 'cannot determine the tenant column of table %', protection_target.relation
+				USING ERRCODE = '22023',
+					DETAIL = CASE WHEN wanted_column IS NULL
+						THEN pg_catalog.format('No foreign key ties a column to the registry %s; by name: %s.', adopted.registry,
+							COALESCE(pg_catalog.array_to_string(candidates, ', '), 'none'))
+						ELSE pg_catalog.format('Candidates: %s.', pg_catalog.array_to_string(candidates, ', ')) END,
+					HINT = pg_catalog.format('Use SELECT tenantguard.protect(%L, %L), or tenantguard.share() or tenantguard.exempt() when its rows belong to no tenant.',
+						protection_target.relation, COALESCE(candidates[1], 'org_id'));
+		END IF;
+	END IF;
+
+	PERFORM tenantguard.require_tenant_column(protection_target.relation, wanted_column, wanted_mode = 'root');
+
+	-- The registry keeps its default: it makes the keys of new tenants.
+	IF wanted_mode = 'root' THEN
+		kept_default := NULL;
+	ELSIF tenantguard.is_our_default(protection_target.relation, wanted_column) THEN
+		kept_default := recorded.original_default;
+	ELSE
+		kept_default := COALESCE(
+			tenantguard.column_default(protection_target.relation, wanted_column),
+			CASE WHEN recorded.tenant_column = wanted_column THEN recorded.original_default END);
+	END IF;
+	RETURN QUERY SELECT wanted_mode, wanted_column, kept_default;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.protection_target(regclass, name, boolean) IS
+	'What protect() will record: mode, tenant column and the default to keep for unprotect(). A column that is not named is taken from the record, else from the one column that foreign keys tie to the registry. Raises 22023 with the candidates when that is none or several.';
+
+CREATE FUNCTION tenantguard.protection_statements(relation regclass, mode text, tenant_column name, original_default text)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	recorded	tenantguard.guarded_relation := tenantguard.recorded_relation(relation);
+	accessor	text;
+BEGIN
+	IF (recorded.mode, recorded.tenant_column, recorded.original_default)
+		IS DISTINCT FROM (mode, tenant_column, original_default) THEN
+		RETURN NEXT pg_catalog.format('SELECT tenantguard.record_relation(%L, %L, %L, NULL, %L)',
+			relation, mode, tenant_column, original_default);
+	END IF;
+
+	RETURN QUERY
+		SELECT s.statement
+		FROM tenantguard.table_family(relation) AS f
+		CROSS JOIN LATERAL tenantguard.policy_statements(f.member, tenant_column, mode)
+			WITH ORDINALITY AS s (statement, step)
+		ORDER BY (f.member <> relation), f.member, s.step;
+
+	IF mode <> 'root' AND tenantguard.column_default(relation, tenant_column) IS NOT NULL
+		AND NOT tenantguard.is_our_default(relation, tenant_column) THEN
+		SELECT CASE tenantguard.type_family(a.atttypid)
+			WHEN 'text' THEN 'current_tenant' ELSE 'current_tenant_' || tenantguard.type_family(a.atttypid) END
+		INTO STRICT accessor
+		FROM pg_catalog.pg_attribute AS a
+		WHERE a.attrelid = relation AND a.attname = tenant_column;
+		RETURN NEXT pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT tenantguard.%I()',
+			relation, tenant_column, accessor);
+	END IF;
+
+	RETURN QUERY SELECT s.* FROM tenantguard.revoke_statements(relation) AS s;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.protection_statements(regclass, text, name, text) IS
+	'The statements that bring a table and its children to a mode of tenant, root or tenant_or_shared; none when nothing is missing.';
+
+CREATE FUNCTION tenantguard.remark_revoked(relation regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found	text;
+BEGIN
+	SELECT pg_catalog.string_agg(DISTINCT e.grantee, ', ') INTO found
+	FROM tenantguard.table_family(relation) AS f
+	CROSS JOIN LATERAL tenantguard.excess_grantees(f.member) AS e;
+	IF found IS NOT NULL THEN
+		RAISE NOTICE 'TRIGGER, REFERENCES and TRUNCATE on table % are revoked', relation
+			USING DETAIL = pg_catalog.format('They are taken from %s.', found);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.remark_revoked(regclass) IS
+	'Raises a NOTICE that names the roles that lose TRIGGER, REFERENCES and TRUNCATE.';
+
+CREATE FUNCTION tenantguard.remark_protection(relation regclass, mode text, tenant_column name)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	att		pg_catalog.pg_attribute;
+	rel		pg_catalog.pg_class;
+	found	text;
+BEGIN
+	SELECT c.* INTO STRICT rel FROM pg_catalog.pg_class AS c WHERE c.oid = relation;
+	SELECT a.* INTO STRICT att
+	FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = relation AND a.attname = tenant_column;
+
+	SELECT pg_catalog.string_agg(
+			CASE WHEN c.oid = relation THEN '' ELSE c.oid::regclass || ': ' END || pg_catalog.quote_ident(u.name),
+			', ' ORDER BY c.oid, u.name) INTO found
+	FROM tenantguard.table_family(relation) AS f
+	JOIN pg_catalog.pg_class AS c ON c.oid = f.member AND NOT c.relrowsecurity
+	CROSS JOIN LATERAL tenantguard.user_policies(c.oid) AS u;
+	IF found IS NOT NULL THEN
+		RAISE NOTICE 'policies of table % that were switched off take effect', relation
+			USING DETAIL = pg_catalog.format('Found: %s.', found),
+				HINT = 'Use DROP POLICY for those that are no longer meant.';
+	END IF;
+
+	found := tenantguard.column_default(relation, tenant_column);
+	IF mode <> 'root' AND found IS NOT NULL AND NOT tenantguard.is_our_default(relation, tenant_column) THEN
+		RAISE NOTICE 'the default of column "%" of table % is replaced by the current tenant', tenant_column, relation
+			USING DETAIL = pg_catalog.format('It was %s; tenantguard.unprotect() restores it.', found);
+	END IF;
+
+	PERFORM tenantguard.remark_revoked(relation);
+
+	IF mode = 'tenant' AND NOT att.attnotnull THEN
+		RAISE WARNING 'column "%" of table % may be NULL', tenant_column, relation
+			USING DETAIL = 'Rows without a tenant are visible to nobody.',
+				HINT = pg_catalog.format('Use ALTER TABLE %s ALTER COLUMN %I SET NOT NULL, or shared_rows => true if all tenants may read such rows.',
+					relation, tenant_column);
+	END IF;
+
+	IF NOT EXISTS (
+		SELECT 1
+		FROM pg_catalog.pg_index AS i
+		WHERE i.indrelid = relation AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = att.attnum
+	) THEN
+		RAISE WARNING 'no index of table % begins with column "%"', relation, tenant_column
+			USING DETAIL = 'Every query of a tenant would read the rows of all.',
+				HINT = CASE WHEN rel.relkind = 'p'
+					THEN pg_catalog.format('Use CREATE INDEX ON %s (%I).', relation, tenant_column)
+					ELSE pg_catalog.format('Use CREATE INDEX CONCURRENTLY ON %s (%I).', relation, tenant_column) END;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.remark_protection(regclass, text, name) IS
+	'Says what protect() finds: a NOTICE for policies that were switched off, a default that is replaced, privileges that are revoked; a WARNING for a nullable tenant column and for a missing index.';
+
+CREATE FUNCTION tenantguard.protect(
+	relation regclass,
+	tenant_column name DEFAULT NULL,
+	shared_rows boolean DEFAULT false,
+	dry_run boolean DEFAULT false
+)
+RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	wanted		record;
+	statements	text[];
+BEGIN
+	PERFORM tenantguard.require_table(relation);
+	SELECT t.* INTO wanted FROM tenantguard.protection_target(relation, tenant_column, shared_rows IS TRUE) AS t;
+	statements := ARRAY(SELECT s.* FROM tenantguard.protection_statements(
+		relation, wanted.target_mode, wanted.target_column, wanted.target_default) AS s);
+
+	IF statements = '{}' THEN
+		RETURN;
+	ELSIF dry_run IS NOT FALSE THEN
+		PERFORM tenantguard.remark_protection(relation, wanted.target_mode, wanted.target_column);
+		RETURN QUERY SELECT s.* FROM pg_catalog.unnest(statements) AS s;
+		RETURN;
+	END IF;
+
+	-- What was found may have changed until the lock was granted.
+	EXECUTE pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+	PERFORM tenantguard.require_table(relation);
+	SELECT t.* INTO wanted FROM tenantguard.protection_target(relation, tenant_column, shared_rows IS TRUE) AS t;
+	PERFORM tenantguard.remark_protection(relation, wanted.target_mode, wanted.target_column);
+	RETURN QUERY SELECT r.* FROM tenantguard.run_statements(ARRAY(
+		SELECT s.* FROM tenantguard.protection_statements(
+			relation, wanted.target_mode, wanted.target_column, wanted.target_default) AS s)) AS r;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.protect(regclass, name, boolean, boolean) IS
+	'Guards a table by its tenant column: records it, switches row security on and FORCEs it, creates the policies, also on partitions and children, replaces the column''s default and revokes TRIGGER, REFERENCES and TRUNCATE from roles that are not the owner. Without a column: the recorded one, else the one that foreign keys tie to the registry. shared_rows: rows whose tenant is NULL are readable by all. Returns the statements it ran, with dry_run those it would run; none when nothing is missing. Raises 42501 for a caller who is not the owner, 22023 for what cannot be guarded.';
+
+CREATE FUNCTION tenantguard.release_statements(relation regclass, mode text, reason text)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	recorded	tenantguard.guarded_relation := tenantguard.recorded_relation(relation);
+BEGIN
+	IF EXISTS (SELECT 1 FROM tenantguard.registry AS r WHERE r.registry = relation) THEN
+		RAISE EXCEPTION 'table % is the registry', relation
+			USING ERRCODE = '22023',
+				DETAIL = 'Without its protection a tenant could read and change the others.',
+				HINT = pg_catalog.format('Use SELECT tenantguard.protect(%L).', relation);
+	END IF;
+
+	RETURN QUERY SELECT s.* FROM tenantguard.restore_default_statements(relation) AS s;
+	RETURN QUERY SELECT s.* FROM tenantguard.drop_policy_statements(relation) AS s;
+	IF mode IS NULL THEN
+		IF recorded.relid IS NOT NULL THEN
+			RETURN NEXT pg_catalog.format('SELECT tenantguard.forget_relation(%L)', relation);
+		END IF;
+	ELSIF (recorded.mode, recorded.reason) IS DISTINCT FROM (mode, reason) THEN
+		RETURN NEXT pg_catalog.format('SELECT tenantguard.record_relation(%L, %L, NULL, %L, NULL)',
+			relation, mode, reason);
+	END IF;
+	IF mode = 'shared' THEN
+		RETURN QUERY SELECT s.* FROM tenantguard.revoke_statements(relation) AS s;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.release_statements(regclass, text, text) IS
+	'The statements that bring a table to the mode shared or exempt, or (mode NULL) out of the record: default restored, our policies dropped. Raises 22023 for the registry.';
+
+CREATE FUNCTION tenantguard.may_restore(expression text)
+RETURNS boolean
+LANGUAGE sql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- The text was recorded on the owner's word. Run by a superuser it could
+	-- be more than a default: then only a constant or a plain call will do.
+	SELECT may_restore.expression ~ pg_catalog.concat(
+			'^(''([^''\\]|'''')*''|\(?-?[0-9.]+\)?|NULL|true|false',
+			'|("?[A-Za-z_][A-Za-z0-9_]*"?\.)?"?[A-Za-z_][A-Za-z0-9_]*"?\((''([^''\\]|'''')*''::regclass)?\))',
+			'(::("?[A-Za-z_][A-Za-z0-9_ ]*"?\.)?"?[A-Za-z_][A-Za-z0-9_ ]*"?(\([0-9]+\))?)?$')
+		OR NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user)
+$$;
+COMMENT ON FUNCTION tenantguard.may_restore(text) IS
+	'Whether the caller may run a recorded default: a superuser only when it is a constant or a plain call.';
+
+CREATE FUNCTION tenantguard.remark_default(relation regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	recorded	tenantguard.guarded_relation := tenantguard.recorded_relation(remark_default.relation);
+BEGIN
+	IF NOT tenantguard.may_restore(recorded.original_default) THEN
+		RAISE WARNING 'the default of column "%" of table % is not restored', recorded.tenant_column, recorded.relid
+			USING DETAIL = pg_catalog.format('It was %s.', recorded.original_default),
+				HINT = 'Look at it and use ALTER TABLE ... ALTER COLUMN ... SET DEFAULT, or call as the owner of the table.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.remark_default(regclass) IS
+	'Raises a WARNING when the recorded default is one that the caller may not run.';
+
+CREATE FUNCTION tenantguard.restore_default_statements(relation regclass)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	recorded	tenantguard.guarded_relation := tenantguard.recorded_relation(restore_default_statements.relation);
+BEGIN
+	IF recorded.original_default IS NULL
+		OR NOT tenantguard.is_our_default(recorded.relid, recorded.tenant_column) THEN
+		RETURN;
+	END IF;
+	RETURN NEXT CASE WHEN tenantguard.may_restore(recorded.original_default)
+		THEN pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s',
+			recorded.relid, recorded.tenant_column, recorded.original_default)
+		ELSE pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT',
+			recorded.relid, recorded.tenant_column) END;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.restore_default_statements(regclass) IS
+	'The statement that restores the tenant column''s own default where protect() replaced it. For a superuser only simple defaults are restored, others are dropped.';
+
+CREATE FUNCTION tenantguard.release(relation regclass, mode text, reason text, dry_run boolean)
+RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	statements	text[];
+BEGIN
+	PERFORM tenantguard.require_table(relation);
+	statements := ARRAY(SELECT s.* FROM tenantguard.release_statements(relation, mode, reason) AS s);
+	IF statements <> '{}' AND dry_run IS FALSE THEN
+		EXECUTE pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+		PERFORM tenantguard.require_table(relation);
+		PERFORM tenantguard.remark_default(relation);
+		IF mode = 'shared' THEN
+			PERFORM tenantguard.remark_revoked(relation);
+		END IF;
+		statements := ARRAY(SELECT r.* FROM tenantguard.run_statements(ARRAY(
+			SELECT s.* FROM tenantguard.release_statements(relation, mode, reason) AS s)) AS r);
+	END IF;
+	RETURN QUERY SELECT s.* FROM pg_catalog.unnest(statements) AS s;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.release(regclass, text, text, boolean) IS
+	'The common part of share(), exempt() and unprotect(): works out the statements and, unless it is a dry run, runs them under a lock. Returns them.';
+
+CREATE FUNCTION tenantguard.require_reason(reason text)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF reason IS NULL OR pg_catalog.btrim(reason) = '' THEN
+		RAISE EXCEPTION 'a reason is missing'
+			USING ERRCODE = '22023',
+				DETAIL = 'Whoever finds a table that is not guarded must be able to read why.',
+				HINT = 'Use a sentence, for example ''written by the migration tool only''.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.require_reason(text) IS
+	'Returns when a reason is given; raises 22023 when it is NULL or blank.';
+
+CREATE FUNCTION tenantguard.share(relation regclass, dry_run boolean DEFAULT false)
+RETURNS SETOF text
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT s.* FROM tenantguard.release(share.relation, 'shared', NULL, share.dry_run) AS s
+$$;
+COMMENT ON FUNCTION tenantguard.share(regclass, boolean) IS
+	'Records a table as shared reference data: every tenant reads it, writing needs a bypass. Revokes TRIGGER, REFERENCES and TRUNCATE from roles that are not the owner. Returns the statements it ran or, with dry_run, would run. Raises 42501 for a caller who is not the owner and, for a table guarded by tenant, without a bypass.';
+
+CREATE FUNCTION tenantguard.exempt(relation regclass, reason text)
+RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+	PERFORM tenantguard.require_reason(reason);
+	RETURN QUERY SELECT s.* FROM tenantguard.release(relation, 'exempt', reason, false) AS s;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.exempt(regclass, text) IS
+	'Records that a table is deliberately not guarded, and why. Returns the statements it ran. Raises 22023 without a reason, 42501 for a caller who is not the owner and, for a table that is guarded, without a bypass.';
+
+CREATE FUNCTION tenantguard.unprotect(relation regclass, reason text)
+RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+	PERFORM tenantguard.require_reason(reason);
+	PERFORM tenantguard.require_table(relation);
+	IF tenantguard.current_bypass() IS NULL THEN
+		RAISE EXCEPTION 'cannot unprotect table % without a bypass', relation
+			USING ERRCODE = '42501',
+				CONSTRAINT = 'tenantguard_bypass_denied',
+				DETAIL = 'bypass_denied: afterwards every tenant would see every row.',
+				HINT = 'Use SELECT tenantguard.begin_bypass(''reason'') in the same transaction.';
+	END IF;
+	RAISE LOG 'table % is no longer guarded', relation
+		USING DETAIL = pg_catalog.format('Role "%s" gave the reason: %s', session_user, reason);
+	RETURN QUERY SELECT s.* FROM tenantguard.release(relation, NULL, reason, false) AS s;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.unprotect(regclass, text) IS
+	'Takes a table out of the guard: restores the tenant column''s default, drops our policies, lifts FORCE, switches row security off where the user has no policies, and forgets the table. Privileges stay revoked. Returns the statements it ran and writes the reason to the server log. Raises 42501 without an open bypass or for a caller who is not the owner, 22023 without a reason or for the registry.';
+
+CREATE VIEW tenantguard.relations AS
+	SELECT
+		g.relid AS relation,
+		g.mode,
+		g.tenant_column,
+		tenantguard.preloaded()
+			AND COALESCE(pg_catalog.current_setting('tenantguard.enforce', true), 'on') <> 'log'
+			AND g.mode <> 'exempt'
+			AND (g.mode = 'shared' OR c.relrowsecurity) AS enforced,
+		g.reason,
+		g.since
+	FROM tenantguard.guarded_relation AS g
+	JOIN pg_catalog.pg_class AS c ON c.oid = g.relid;
+COMMENT ON VIEW tenantguard.relations IS
+	'Every relation that was decided about, and whether the decision is enforced in this session.';
+COMMENT ON COLUMN tenantguard.relations.relation IS
+	'The table; partitions and inheritance children follow it.';
+COMMENT ON COLUMN tenantguard.relations.mode IS
+	'tenant, root, shared, tenant_or_shared or exempt.';
+COMMENT ON COLUMN tenantguard.relations.tenant_column IS
+	'Column that names the tenant; NULL for shared and exempt.';
+COMMENT ON COLUMN tenantguard.relations.enforced IS
+	'False for exempt tables, when the library is not preloaded, when tenantguard.enforce is log, and when row security was switched off.';
+COMMENT ON COLUMN tenantguard.relations.reason IS
+	'Why the table is exempt.';
+COMMENT ON COLUMN tenantguard.relations.since IS
+	'When the decision was recorded.';

@@ -1,0 +1,102 @@
+-- 90_final.sql: who may call what. Everything is closed first; the list that
+-- follows is the whole public surface.
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tenantguard FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA tenantguard FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA tenantguard TO PUBLIC;
+
+-- What is guarded is no secret, and the owner of a table who calls protect()
+-- must be able to read it. Look-ups and grants stay closed.
+GRANT SELECT ON TABLE
+	tenantguard.guarded_relation,
+	tenantguard.registry,
+	tenantguard.relations,
+	tenantguard.tenants
+TO PUBLIC;
+
+-- Tenants: called by policies, defaults and applications.
+GRANT EXECUTE ON FUNCTION
+	tenantguard.visible(integer),
+	tenantguard.visible(bigint),
+	tenantguard.visible(uuid),
+	tenantguard.visible(text),
+	tenantguard.visible_or_shared(integer),
+	tenantguard.visible_or_shared(bigint),
+	tenantguard.visible_or_shared(uuid),
+	tenantguard.visible_or_shared(text),
+	tenantguard.current_tenant(),
+	tenantguard.current_tenant_integer(),
+	tenantguard.current_tenant_bigint(),
+	tenantguard.current_tenant_uuid(),
+	tenantguard.enter(text),
+	tenantguard.enter(bigint),
+	tenantguard.enter(uuid),
+	tenantguard.lookup(text, text[]),
+	tenantguard.list_tenants(),
+	tenantguard.preloaded()
+TO PUBLIC;
+
+-- The way out: judged in C by session_user and its grants.
+GRANT EXECUTE ON FUNCTION
+	tenantguard.begin_bypass(text, text, timestamptz),
+	tenantguard.end_bypass(),
+	tenantguard.current_bypass()
+TO PUBLIC;
+
+-- Owners of tables: everything runs with the caller's rights.
+GRANT EXECUTE ON FUNCTION
+	tenantguard.propose(regnamespace),
+	tenantguard.protect(regclass, name, boolean, boolean),
+	tenantguard.protect_all(regnamespace, boolean),
+	tenantguard.share(regclass, boolean),
+	tenantguard.exempt(regclass, text),
+	tenantguard.unprotect(regclass, text),
+	tenantguard.record_relation(regclass, text, name, text, text),
+	tenantguard.forget_relation(regclass)
+TO PUBLIC;
+
+-- What those are made of: questions to the catalogs, and run_statements(),
+-- which does nothing that its caller could not do.
+GRANT EXECUTE ON FUNCTION
+	tenantguard.column_default(oid, name),
+	tenantguard.drop_policy_statements(regclass),
+	tenantguard.excess_grantees(oid),
+	tenantguard.is_bookkeeping(name),
+	tenantguard.is_our_condition(text, text, name),
+	tenantguard.is_our_default(oid, name),
+	tenantguard.may_restore(text),
+	tenantguard.policy_statements(oid, name, text),
+	tenantguard.protect_one(regclass, text, name, boolean),
+	tenantguard.protection_statements(regclass, text, name, text),
+	tenantguard.protection_target(regclass, name, boolean),
+	tenantguard.recorded_relation(regclass),
+	tenantguard.registry_key(),
+	tenantguard.release(regclass, text, text, boolean),
+	tenantguard.release_statements(regclass, text, text),
+	tenantguard.remark_default(regclass),
+	tenantguard.remark_protection(regclass, text, name),
+	tenantguard.remark_revoked(regclass),
+	tenantguard.require_reason(text),
+	tenantguard.require_table(regclass),
+	tenantguard.require_tenant_column(regclass, name, boolean),
+	tenantguard.restore_default_statements(regclass),
+	tenantguard.revoke_statements(oid),
+	tenantguard.run_statements(text[]),
+	tenantguard.table_family(oid),
+	tenantguard.tenant_columns(),
+	tenantguard.tenant_names(),
+	tenantguard.type_family(oid),
+	tenantguard.types_agree(oid, oid),
+	tenantguard.user_policies(oid)
+TO PUBLIC;
+
+DO $$
+BEGIN
+	IF NOT tenantguard.preloaded() THEN
+		RAISE WARNING 'tenantguard is not preloaded'
+			USING DETAIL = 'Only row security holds: superusers and roles with BYPASSRLS see every tenant.',
+				HINT = 'Add tenantguard to shared_preload_libraries in postgresql.conf and restart the server.';
+	END IF;
+END
+$$;
