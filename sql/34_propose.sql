@@ -51,11 +51,12 @@ BEGIN
 				WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid
 					AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e')
 	),
-	-- Types are judged once each, not once for every column.
+	-- Each type is judged once, not once for every column of that type.
+	used AS MATERIALIZED (
+		SELECT DISTINCT a.atttypid AS type FROM pg_catalog.pg_attribute AS a WHERE a.attnum > 0
+	),
 	fitting AS MATERIALIZED (
-		SELECT d.type
-		FROM (SELECT DISTINCT a.atttypid AS type FROM pg_catalog.pg_attribute AS a WHERE a.attnum > 0) AS d
-		WHERE tenantguard.types_agree(d.type, root_type)
+		SELECT u.type FROM used AS u WHERE tenantguard.types_agree(u.type, root_type)
 	),
 	-- Columns that foreign keys tie to the registry.
 	tied AS MATERIALIZED (
