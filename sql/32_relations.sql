@@ -176,7 +176,7 @@ BEGIN
 			WHERE p.polrelid = policy_statements.relation AND p.polname = 'tenantguard_partner')
 	THEN
 		RETURN NEXT pg_catalog.format(
-			'CREATE POLICY tenantguard_partner ON %s AS PERMISSIVE FOR ALL TO PUBLIC USING (true)', member_name);
+			'CREATE POLICY tenantguard_partner ON %s AS PERMISSIVE FOR ALL TO PUBLIC USING (tenantguard.any_row())', member_name);
 	END IF;
 END
 $$;

@@ -34,7 +34,16 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.enter(uuid),
 	tenantguard.lookup(text, text[]),
 	tenantguard.list_tenants(),
-	tenantguard.preloaded()
+	tenantguard.preloaded(),
+	tenantguard.any_row(),
+	tenantguard.check_tenant(integer, oid, integer),
+	tenantguard.check_tenant(bigint, oid, integer),
+	tenantguard.check_tenant(uuid, oid, integer),
+	tenantguard.check_tenant(text, oid, integer),
+	tenantguard.observe(integer, oid, integer),
+	tenantguard.observe(bigint, oid, integer),
+	tenantguard.observe(uuid, oid, integer),
+	tenantguard.observe(text, oid, integer)
 TO PUBLIC;
 
 -- The way out: judged in C by session_user and its grants.

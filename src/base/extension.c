@@ -1,0 +1,150 @@
+/*
+ * extension.c
+ *	  Where the extension's own objects are in this database.
+ *
+ * Looked up once per backend and kept until a relcache or namespace
+ * invalidation says that it may have changed.  The extension is found through
+ * pg_extension, never by its schema's name alone: anybody may create a schema
+ * of that name, only a superuser an extension.
+ */
+#include "postgres.h"
+
+#include "base/extension.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+typedef enum ExtensionState
+{
+	EXTENSION_UNKNOWN,
+	EXTENSION_ABSENT,
+	EXTENSION_PRESENT
+} ExtensionState;
+
+static ExtensionState state = EXTENSION_UNKNOWN;
+static TguardExtension objects;
+
+static const Oid key_types[KEY_KINDS] = {INT4OID, INT8OID, UUIDOID, TEXTOID};
+
+static Oid
+own_function(const char *name, TenantKeyKind kind, int extra, const Oid *more)
+{
+	Oid			args[3] = {key_types[kind]};
+	List	   *qualified = list_make2(makeString("tenantguard"),
+									   makeString(pstrdup(name)));
+
+	for (int i = 0; i < extra; i++)
+		args[i + 1] = more[i];
+	return LookupFuncName(qualified, 1 + extra, args, true);
+}
+
+/* The accessor of each kind has its own name: it takes no argument. */
+static Oid
+own_accessor(TenantKeyKind kind)
+{
+	static const char *const names[KEY_KINDS] = {
+		"current_tenant_integer", "current_tenant_bigint",
+		"current_tenant_uuid", "current_tenant"
+	};
+
+	return LookupFuncName(list_make2(makeString("tenantguard"),
+									 makeString(pstrdup(names[kind]))),
+						  0, NULL, true);
+}
+
+static void
+find_objects(void)
+{
+	static const Oid check_args[2] = {OIDOID, INT4OID};
+	Oid			schema = get_namespace_oid("tenantguard", true);
+
+	memset(&objects, 0, sizeof(objects));
+	state = EXTENSION_ABSENT;
+	if (!OidIsValid(schema))
+		return;
+	objects.extension = get_extension_oid("tenantguard", true);
+	if (!OidIsValid(objects.extension))
+		return;
+	objects.schema = schema;
+	objects.guarded_relation = get_relname_relid("guarded_relation", schema);
+	objects.registry = get_relname_relid("registry", schema);
+	objects.lookup_definition = get_relname_relid("lookup_definition", schema);
+	objects.bypass_grant = get_relname_relid("bypass_grant", schema);
+	if (!OidIsValid(objects.guarded_relation))
+		return;
+	for (TenantKeyKind kind = 0; kind < KEY_KINDS; kind++)
+	{
+		objects.visible[kind] = own_function("visible", kind, 0, NULL);
+		objects.visible_or_shared[kind] =
+			own_function("visible_or_shared", kind, 0, NULL);
+		objects.check_tenant[kind] =
+			own_function("check_tenant", kind, 2, check_args);
+		objects.observe[kind] = own_function("observe", kind, 2, check_args);
+		objects.current_tenant[kind] = own_accessor(kind);
+	}
+	state = EXTENSION_PRESENT;
+}
+
+const TguardExtension *
+tguard_extension(void)
+{
+	if (creating_extension)
+		return NULL;
+	if (state == EXTENSION_UNKNOWN)
+		find_objects();
+	return state == EXTENSION_PRESENT ? &objects : NULL;
+}
+
+Oid
+tguard_key_type(TenantKeyKind kind)
+{
+	return key_types[kind];
+}
+
+TenantKeyKind
+tguard_key_kind(Oid type)
+{
+	switch (getBaseType(type))
+	{
+		case INT4OID:
+			return KEY_INT4;
+		case INT8OID:
+			return KEY_INT8;
+		case UUIDOID:
+			return KEY_UUID;
+		case TEXTOID:
+		case VARCHAROID:
+			return KEY_TEXT;
+		default:
+			return KEY_NONE;
+	}
+}
+
+/* Our own relations changed, everything did, or what was absent may exist. */
+static void
+relation_invalidated(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || state == EXTENSION_ABSENT ||
+		relid == objects.guarded_relation || relid == objects.registry ||
+		relid == objects.lookup_definition || relid == objects.bypass_grant)
+		state = EXTENSION_UNKNOWN;
+}
+
+static void
+namespace_invalidated(Datum arg, int cacheid, uint32 hashvalue)
+{
+	state = EXTENSION_UNKNOWN;
+}
+
+void
+tguard_extension_init(void)
+{
+	CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, namespace_invalidated,
+								  (Datum) 0);
+}

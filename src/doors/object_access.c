@@ -1,0 +1,40 @@
+/*
+ * object_access.c
+ *	  The object door: what happens to an object, whatever the statement was.
+ *
+ * The server calls here by OID for every relation a command reaches, so
+ * TRUNCATE ... CASCADE, DROP SCHEMA and DROP OWNED are covered without
+ * parsing names.
+ */
+#include "postgres.h"
+
+#include "base/errors.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "doors/doors.h"
+#include "guard/ddl_rules.h"
+
+static object_access_hook_type next_object_access = NULL;
+
+static void
+guard_object_access(ObjectAccessType access, Oid classId, Oid objectId,
+					int subId, void *arg)
+{
+	if (next_object_access)
+		next_object_access(access, classId, objectId, subId, arg);
+
+	if (access == OAT_TRUNCATE && classId == RelationRelationId)
+		tguard_rule_truncate(objectId);
+	else if (access == OAT_DROP && classId == RelationRelationId && subId == 0)
+		tguard_rule_drop_relation(objectId);
+	else if (access == OAT_DROP && classId == ExtensionRelationId)
+		tguard_rule_drop_extension(objectId);
+}
+
+void
+tguard_object_access_door_open(void)
+{
+	next_object_access = object_access_hook;
+	object_access_hook = guard_object_access;
+}

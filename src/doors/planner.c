@@ -1,0 +1,92 @@
+/*
+ * planner.c
+ *	  The planner door: every query that is planned passes here.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "doors/doors.h"
+#include "guard/plan.h"
+#include "guard/report.h"
+#include "guard/row_filter.h"
+#include "guard/write_check.h"
+#include "optimizer/paths.h"
+#include "optimizer/plancat.h"
+#include "optimizer/planner.h"
+#include "parser/analyze.h"
+
+static planner_hook_type next_planner = NULL;
+static get_relation_info_hook_type next_relation_info = NULL;
+static set_rel_pathlist_hook_type next_pathlist = NULL;
+static post_parse_analyze_hook_type next_analyze = NULL;
+
+static void
+guard_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
+{
+	if (next_analyze)
+		next_analyze(pstate, query, jstate);
+	tguard_plan_note_analyzed(query);
+}
+
+static PlannedStmt *
+guard_planner(Query *parse, const char *query_string, int cursorOptions,
+			  ParamListInfo boundParams)
+{
+	Planning	state;
+	PlannedStmt *volatile result = NULL;
+
+	if (!tguard_plan_begin(&state, parse, boundParams != NULL))
+		return next_planner(parse, query_string, cursorOptions, boundParams);
+	PG_TRY();
+	{
+		if (state.purpose == PLAN_REPORT)
+			tguard_report_observe(parse);
+		if (parse->commandType != CMD_SELECT || parse->hasModifyingCTE)
+			tguard_check_writes(parse);
+		result = next_planner(parse, query_string, cursorOptions, boundParams);
+	}
+	PG_FINALLY();
+	{
+		tguard_plan_end(&state);
+	}
+	PG_END_TRY();
+	tguard_plan_stamp(&state, result);
+	return result;
+}
+
+/*
+ * Outside of a planner call this is CREATE INDEX or CLUSTER sizing its work,
+ * which sees every row by design.
+ */
+static void
+guard_relation_info(PlannerInfo *root, Oid relid, bool inhparent,
+					RelOptInfo *rel)
+{
+	if (next_relation_info)
+		next_relation_info(root, relid, inhparent, rel);
+	if (tguard_plan && relid >= FirstNormalObjectId)
+		tguard_filter_relation(root, relid, rel);
+}
+
+static void
+guard_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
+			   RangeTblEntry *rte)
+{
+	if (tguard_plan && tguard_plan->reached && rte->rtekind == RTE_RELATION)
+		tguard_filter_goes_first(rel, rte->relid);
+	if (next_pathlist)
+		next_pathlist(root, rel, rti, rte);
+}
+
+void
+tguard_planner_door_open(void)
+{
+	next_analyze = post_parse_analyze_hook;
+	post_parse_analyze_hook = guard_analyze;
+	next_planner = planner_hook ? planner_hook : standard_planner;
+	planner_hook = guard_planner;
+	next_relation_info = get_relation_info_hook;
+	get_relation_info_hook = guard_relation_info;
+	next_pathlist = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = guard_pathlist;
+}

@@ -1,0 +1,115 @@
+/*
+ * copy.c
+ *	  COPY, which reaches rows without the planner.
+ *
+ * COPY TO becomes the COPY of a query over the same columns, and the planner
+ * filters that.  COPY FROM writes rows that no check has seen and is refused;
+ * it needs a bypass.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "base/errors.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "guard/copy.h"
+#include "nodes/makefuncs.h"
+#include "relations/cache.h"
+#include "tcop/tcopprot.h"
+#include "tenant/bypass.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+static ResTarget *
+make_target(const char *column)
+{
+	ColumnRef  *reference = makeNode(ColumnRef);
+	ResTarget  *target = makeNode(ResTarget);
+
+	reference->fields = list_make1(makeString(pstrdup(column)));
+	reference->location = -1;
+	target->val = (Node *) reference;
+	target->location = -1;
+	return target;
+}
+
+/* The columns named, or those that COPY copies by itself: no generated ones. */
+static List *
+make_targets(CopyStmt *statement, Oid relid)
+{
+	Relation	relation = table_open(relid, NoLock);
+	TupleDesc	desc = RelationGetDescr(relation);
+	List	   *targets = NIL;
+	ListCell   *lc;
+
+	foreach(lc, statement->attlist)
+		targets = lappend(targets, make_target(strVal(lfirst(lc))));
+	for (int i = 0; statement->attlist == NIL && i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (!attribute->attisdropped && !attribute->attgenerated)
+			targets = lappend(targets,
+							  make_target(NameStr(attribute->attname)));
+	}
+	table_close(relation, NoLock);
+	return targets;
+}
+
+/*
+ * Name the relation by what it resolved to: the lock keeps it, and no other
+ * of the same name can slip in before the query is analyzed.
+ */
+static CopyStmt *
+copy_query(CopyStmt *statement, Oid relid)
+{
+	CopyStmt   *result = copyObject(statement);
+	SelectStmt *query = makeNode(SelectStmt);
+	RangeVar   *name = makeRangeVar(get_namespace_name(get_rel_namespace(relid)),
+									get_rel_name(relid), -1);
+
+	name->inh = false;
+	query->targetList = make_targets(statement, relid);
+	query->fromClause = list_make1(name);
+	result->relation = NULL;
+	result->attlist = NIL;
+	result->query = (Node *) query;
+	return result;
+}
+
+CopyStmt *
+tguard_copy_guarded(CopyStmt *statement)
+{
+	Oid			relid;
+	RelationMode mode;
+
+	if (statement->relation == NULL)
+		return statement;
+	relid = RangeVarGetRelid(statement->relation,
+							 statement->is_from ? RowExclusiveLock :
+							 AccessShareLock, true);
+	if (!OidIsValid(relid))
+		return statement;
+	mode = tguard_relation(relid)->mode;
+	if (!tguard_mode_filters(mode) &&
+		!(mode == RELATION_SHARED && statement->is_from))
+		return statement;
+	switch (tguard_mode())
+	{
+		case MODE_BYPASS:
+			tguard_bypass_log(debug_query_string);
+			return statement;
+		case MODE_REPORT:
+			return statement;
+		case MODE_GUARD:
+			break;
+	}
+	if (statement->is_from)
+		tguard_bypass_demand(REASON_COPY,
+							 psprintf("copy into guarded relation \"%s\"",
+									  get_rel_name(relid)),
+							 "COPY FROM would load rows that no check has seen; INSERT checks them.");
+	if (get_rel_relkind(relid) != RELKIND_RELATION)
+		return statement;		/* the server refuses these by itself */
+	return copy_query(statement, relid);
+}

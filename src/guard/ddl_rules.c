@@ -1,0 +1,362 @@
+/*
+ * ddl_rules.c
+ *	  Commands that would open the guard.
+ *
+ * A table's owner may change the table, not take it out of its tenants'
+ * protection: that needs a bypass, which is logged.  And while a tenant is
+ * set nobody changes guarded relations at all, since DDL runs code (index
+ * expressions, checks, rewrites) over every tenant's rows.
+ */
+#include "postgres.h"
+
+#include "base/errors.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_policy.h"
+#include "commands/policy.h"
+#include "guard/ddl_rules.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "relations/cache.h"
+#include "relations/catalog.h"
+#include "storage/lock.h"
+#include "tcop/tcopprot.h"
+#include "tenant/bypass.h"
+#include "tenant/context.h"
+#include "tenant/registry.h"
+#include "utils/lsyscache.h"
+
+#define OWN_PREFIX		"tenantguard_"
+#define PARTNER_POLICY	"tenantguard_partner"
+
+static bool
+is_own_name(const char *name)
+{
+	return name && strncmp(name, OWN_PREFIX, strlen(OWN_PREFIX)) == 0;
+}
+
+static bool
+is_guarded(Oid relid)
+{
+	return OidIsValid(relid) &&
+		tguard_mode_filters(tguard_relation(relid)->mode);
+}
+
+static Oid
+relation_of(RangeVar *name)
+{
+	return name ? RangeVarGetRelid(name, NoLock, true) : InvalidOid;
+}
+
+static char *
+about(const char *command, Oid relid)
+{
+	return psprintf("%s guarded relation \"%s\"", command,
+					get_rel_name(relid));
+}
+
+/* ---------------------------------------------------------------------
+ * By OID
+ * ---------------------------------------------------------------------
+ */
+
+void
+tguard_rule_truncate(Oid relid)
+{
+	RelationMode mode = tguard_relation(relid)->mode;
+
+	if (mode != RELATION_SHARED && !tguard_mode_filters(mode))
+		return;
+	switch (tguard_mode())
+	{
+		case MODE_BYPASS:
+			tguard_bypass_log(debug_query_string);
+			break;
+		case MODE_GUARD:
+			tguard_bypass_demand(REASON_TRUNCATE, about("truncate", relid),
+								 "TRUNCATE would remove the rows of every tenant.");
+			break;
+		case MODE_REPORT:
+			break;
+	}
+}
+
+void
+tguard_rule_drop_relation(Oid relid)
+{
+	const GuardedRelation *relation = tguard_relation(relid);
+	bool		guard = (tguard_mode() == MODE_GUARD);
+
+	if (relation->mode == RELATION_UNGUARDED && !relation->own)
+		return;
+	if (guard && tguard_context_peek())
+		tguard_bypass_demand(REASON_DDL, about("drop", relid),
+							 "a tenant is set in this transaction.");
+	if (tguard_registry_is(relid))
+	{
+		if (guard)
+			tguard_bypass_demand(REASON_DDL, about("drop", relid),
+								 "it is the registry of tenants.");
+		tguard_registry_remove(relid);
+	}
+	if (relation->own)
+		tguard_catalog_remove(relid);
+}
+
+void
+tguard_rule_drop_extension(Oid extension)
+{
+	const TguardExtension *ext = tguard_extension();
+	List	   *names;
+	ListCell   *lc;
+	char	   *text = NULL;
+
+	if (ext == NULL || ext->extension != extension)
+		return;
+	names = tguard_catalog_list();
+	foreach(lc, names)
+		text = text ? psprintf("%s, %s", text, (char *) lfirst(lc)) : lfirst(lc);
+	if (text == NULL)
+		return;
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("tenantguard: extension dropped: role=%s no longer guarded=%s",
+					GetUserNameFromId(GetSessionUserId(), true), text)));
+	ereport(WARNING,
+			(errmsg("%d relations are no longer guarded",
+					list_length(names)),
+			 errdetail("Every role with privileges on them sees all tenants: %s.",
+					   text)));
+}
+
+/* ---------------------------------------------------------------------
+ * ALTER TABLE
+ * ---------------------------------------------------------------------
+ */
+
+static bool
+is_tenant_column(const GuardedRelation *relation, const char *name)
+{
+	return name && get_attnum(relation->relid, name) == relation->column;
+}
+
+/* Why a subcommand would open the relation; NULL where it would not. */
+static const char *
+why_opens(const GuardedRelation *relation, AlterTableCmd *command)
+{
+	switch (command->subtype)
+	{
+		case AT_DisableRowSecurity:
+		case AT_NoForceRowSecurity:
+			return "row security holds its tenants apart.";
+		case AT_DropColumn:
+		case AT_AlterColumnType:
+			return is_tenant_column(relation, command->name) ?
+				"the column names the tenant of each row." : NULL;
+		case AT_DetachPartition:
+		case AT_DropInherit:
+			return "what leaves it would no longer be guarded.";
+		case AT_DisableTrig:
+		case AT_EnableReplicaTrig:
+		case AT_EnableTrig:
+			return relation->mode == RELATION_ROOT &&
+				is_own_name(command->name) ?
+				"the trigger tells every session of suspended tenants." : NULL;
+		case AT_DisableTrigAll:
+			return relation->mode == RELATION_ROOT ?
+				"the registry's triggers tell every session of suspended tenants." : NULL;
+		default:
+			return NULL;
+	}
+}
+
+static void
+alter_table(AlterTableStmt *statement)
+{
+	Oid			relid = relation_of(statement->relation);
+	GuardedRelation relation;
+	ListCell   *lc;
+
+	if (!is_guarded(relid))
+		return;
+	relation = *tguard_relation(relid);
+	foreach(lc, statement->cmds)
+	{
+		const char *why = why_opens(&relation, lfirst_node(AlterTableCmd, lc));
+
+		if (why)
+			tguard_bypass_demand(REASON_DDL, about("alter", relid), why);
+	}
+}
+
+/* ---------------------------------------------------------------------
+ * Policies, triggers, names
+ * ---------------------------------------------------------------------
+ */
+
+static void
+protect_own_object(Oid relid, const char *name)
+{
+	if (is_own_name(name) && is_guarded(relid))
+		tguard_bypass_demand(REASON_DDL,
+							 psprintf("change \"%s\" of guarded relation \"%s\"",
+									  name, get_rel_name(relid)),
+							 "it holds the relation's tenants apart.");
+}
+
+/* DROP POLICY, TRIGGER or RULE: the relation's name, then the object's. */
+static void
+drop_object_of_relation(DropStmt *statement)
+{
+	ListCell   *lc;
+
+	if (statement->removeType != OBJECT_POLICY &&
+		statement->removeType != OBJECT_TRIGGER)
+		return;
+	foreach(lc, statement->objects)
+	{
+		List	   *names = list_copy(lfirst(lc));
+		char	   *name = strVal(llast(names));
+
+		names = list_truncate(names, list_length(names) - 1);
+		if (names != NIL)
+			protect_own_object(relation_of(makeRangeVarFromNameList(names)),
+							   name);
+	}
+}
+
+static void
+rename_object(RenameStmt *statement)
+{
+	Oid			relid = relation_of(statement->relation);
+
+	if (statement->renameType == OBJECT_POLICY ||
+		statement->renameType == OBJECT_TRIGGER)
+		protect_own_object(relid, statement->subname);
+	else if (statement->renameType == OBJECT_COLUMN &&
+			 OidIsValid(relid) && tguard_registry_is(relid) &&
+			 tguard_registry_uses(statement->subname))
+		tguard_bypass_demand(REASON_DDL, about("rename a column of", relid),
+							 "the registry is searched by this column.");
+}
+
+/* ---------------------------------------------------------------------
+ * While a tenant is set
+ * ---------------------------------------------------------------------
+ */
+
+/* The relation that a DDL statement names, where it names one. */
+static RangeVar *
+target_of(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_AlterTableStmt:
+			return ((AlterTableStmt *) statement)->relation;
+		case T_AlterObjectSchemaStmt:
+			return ((AlterObjectSchemaStmt *) statement)->relation;
+		case T_AlterPolicyStmt:
+			return ((AlterPolicyStmt *) statement)->table;
+		case T_ClusterStmt:
+			return ((ClusterStmt *) statement)->relation;
+		case T_CreatePolicyStmt:
+			return ((CreatePolicyStmt *) statement)->table;
+		case T_CreateTrigStmt:
+			return ((CreateTrigStmt *) statement)->relation;
+		case T_IndexStmt:
+			return ((IndexStmt *) statement)->relation;
+		case T_ReindexStmt:
+			return ((ReindexStmt *) statement)->relation;
+		case T_RenameStmt:
+			return ((RenameStmt *) statement)->relation;
+		case T_RuleStmt:
+			return ((RuleStmt *) statement)->relation;
+		default:
+			return NULL;
+	}
+}
+
+static void
+refuse_under_tenant(Node *statement)
+{
+	Oid			relid = relation_of(target_of(statement));
+
+	if (is_guarded(relid))
+		tguard_bypass_demand(REASON_DDL, about("change", relid),
+							 "a tenant is set in this transaction.");
+}
+
+void
+tguard_rule_before(Node *statement)
+{
+	if (tguard_extension() == NULL || tguard_mode() == MODE_BYPASS)
+		return;
+	if (tguard_context_peek())
+		refuse_under_tenant(statement);
+	switch (nodeTag(statement))
+	{
+		case T_AlterTableStmt:
+			alter_table((AlterTableStmt *) statement);
+			break;
+		case T_AlterPolicyStmt:
+			protect_own_object(relation_of(((AlterPolicyStmt *) statement)->table),
+							   ((AlterPolicyStmt *) statement)->policy_name);
+			break;
+		case T_DropStmt:
+			drop_object_of_relation((DropStmt *) statement);
+			break;
+		case T_RenameStmt:
+			rename_object((RenameStmt *) statement);
+			break;
+		default:
+			break;
+	}
+}
+
+/* ---------------------------------------------------------------------
+ * Afterwards
+ * ---------------------------------------------------------------------
+ */
+
+/*
+ * The first permissive policy of the user's own decides from now on: the
+ * partner, which let every row pass for want of one, goes in the same command.
+ */
+static void
+retire_partner(CreatePolicyStmt *statement)
+{
+	Oid			relid = relation_of(statement->table);
+	ObjectAddress partner;
+
+	if (!statement->permissive || is_own_name(statement->policy_name) ||
+		!is_guarded(relid))
+		return;
+	partner.classId = PolicyRelationId;
+	partner.objectId = get_relation_policy_oid(relid, PARTNER_POLICY, true);
+	partner.objectSubId = 0;
+	if (!OidIsValid(partner.objectId))
+		return;
+	performDeletion(&partner, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	ereport(NOTICE,
+			(errmsg("policy \"%s\" of relation \"%s\" retired", PARTNER_POLICY,
+					get_rel_name(relid)),
+			 errdetail("Permissive policy \"%s\" decides from now on which of a tenant's rows a role sees; commands without one are denied.",
+					   statement->policy_name)));
+}
+
+void
+tguard_rule_after(Node *statement)
+{
+	RenameStmt *rename;
+	Oid			relid;
+
+	if (tguard_extension() == NULL)
+		return;
+	if (IsA(statement, CreatePolicyStmt))
+		retire_partner((CreatePolicyStmt *) statement);
+	if (!IsA(statement, RenameStmt))
+		return;
+	rename = (RenameStmt *) statement;
+	relid = relation_of(rename->relation);
+	if (rename->renameType == OBJECT_COLUMN && OidIsValid(relid))
+		tguard_catalog_rename_column(relid, rename->subname, rename->newname);
+}

@@ -1,0 +1,188 @@
+/*
+ * declare.c
+ *	  Who may declare how a relation is guarded.
+ *
+ * protect() and its kin are SQL and run with the privileges of whoever calls
+ * them, usually the table's owner in a migration.  What they record goes
+ * through here.  To guard more is the owner's right; to guard less, or
+ * otherwise, takes a bypass.
+ */
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/settings.h"
+#include "catalog/objectaddress.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "relations/cache.h"
+#include "relations/catalog.h"
+#include "replication/logicalworker.h"
+#include "tenant/bypass.h"
+#include "tenant/context.h"
+#include "tenant/registry.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+static void
+demand_owner(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	if (!tguard_owns_relation(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER,
+					   get_relkind_objtype(get_rel_relkind(relid)), name);
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_record_relation);
+
+/*
+ * record_relation(relation regclass, mode text, tenant_column name,
+ * reason text, original_default text) RETURNS void
+ *
+ * The caller owns the relation.  Error ddl_refused where it is declared
+ * differently already and no bypass is open, or a tenant is set.
+ */
+Datum
+tenantguard_record_relation(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	Datum		values[CATALOG_DECLARED];
+	bool		nulls[CATALOG_DECLARED];
+	bool		bypass = !tguard_preloaded || tguard_mode() == MODE_BYPASS;
+
+	demand_owner(relid);
+	if (!bypass && tguard_context_peek() != NULL)
+		tguard_bypass_demand(REASON_DDL, "declare relations",
+							 "a tenant is set in this transaction.");
+	for (int i = 0; i < CATALOG_DECLARED; i++)
+	{
+		nulls[i] = PG_ARGISNULL(i);
+		values[i] = nulls[i] ? (Datum) 0 : PG_GETARG_DATUM(i);
+	}
+	if (!tguard_catalog_write(relid, values, nulls, bypass))
+		tguard_bypass_demand(REASON_DDL,
+							 psprintf("change how relation \"%s\" is guarded",
+									  get_rel_name(relid)),
+							 "it is declared differently already.");
+	PG_RETURN_VOID();
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_forget_relation);
+
+/* forget_relation(relation regclass) RETURNS void; owner and bypass needed */
+Datum
+tenantguard_forget_relation(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+
+	demand_owner(relid);
+	if (tguard_preloaded && tguard_mode() != MODE_BYPASS)
+		tguard_bypass_demand(REASON_DDL,
+							 psprintf("stop guarding relation \"%s\"",
+									  get_rel_name(relid)),
+							 "its rows would be open to every tenant.");
+	tguard_catalog_remove(relid);
+	tguard_catalog_invalidate(relid);
+	PG_RETURN_VOID();
+}
+
+/* Did this column of the registry change between the two rows? */
+static bool
+column_changed(TriggerData *trigger, AttrNumber column)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	Form_pg_attribute attribute = TupleDescAttr(desc, column - 1);
+	bool		old_null;
+	bool		new_null;
+	Datum		old_value = heap_getattr(trigger->tg_trigtuple, column, desc,
+										 &old_null);
+	Datum		new_value = heap_getattr(trigger->tg_newtuple, column, desc,
+										 &new_null);
+
+	if (old_null || new_null)
+		return old_null != new_null;
+	return !datum_image_eq(old_value, new_value, attribute->attbyval,
+						   attribute->attlen);
+}
+
+static bool
+standing_changed(TriggerData *trigger)
+{
+	AttrNumber	key;
+	AttrNumber	status;
+
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		return false;			/* nobody keeps an answer about it */
+	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ||
+		!tguard_registry_columns(RelationGetRelid(trigger->tg_relation), &key,
+								 &status))
+		return true;
+	return column_changed(trigger, key) ||
+		(status > 0 && column_changed(trigger, status));
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_registry_changed);
+
+/*
+ * Trigger on the registry: a change of a key or a status reaches every
+ * backend at commit.  A tenant never changes its own, and never deletes its
+ * row; replication may, and a bypass.
+ */
+Datum
+tenantguard_registry_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("registry_changed() was not called as a trigger")));
+	if (!standing_changed(trigger))
+		return PointerGetDatum(NULL);
+	if (tguard_preloaded && tguard_mode() == MODE_GUARD && !IsLogicalWorker() &&
+		tguard_registry_is(RelationGetRelid(trigger->tg_relation)))
+		tguard_bypass_demand(REASON_ROOT,
+							 "change the key, the status or the existence of a tenant",
+							 "a tenant edits its own row of the registry, but not what it is.");
+	tguard_registry_invalidate();
+	return PointerGetDatum(NULL);
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_catalog_changed);
+
+/*
+ * Trigger on guarded_relation, registry and bypass_grant: whoever changes a
+ * row by hand, or restores a dump, is seen by every backend.
+ */
+Datum
+tenantguard_catalog_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("catalog_changed() was not called as a trigger")));
+	CacheInvalidateRelcacheByRelid(RelationGetRelid(trigger->tg_relation));
+	return PointerGetDatum(NULL);
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_preloaded);
+
+/* preloaded() RETURNS boolean: are the hooks in place in this server? */
+Datum
+tenantguard_preloaded(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(tguard_preloaded);
+}

@@ -1,0 +1,513 @@
+/*
+ * plan.c
+ *	  What a plan was built for, and whether it may run.
+ *
+ * A plan is built for a purpose: for whatever tenant will run it, for one
+ * tenant, under a bypass.  Plans are cached by prepared statements, functions
+ * and SPI, and outlive the tenant and the bypass they were built under.  So
+ * each plan that reaches a guarded relation carries a stamp, two
+ * PlanInvalItems at the head of its list that no real cache matches, and the
+ * executor compares it before the plan starts.  A third item makes the plan
+ * cache drop it when tguard_plans_forget() says that the mode changed.  A
+ * wrong guess costs a replan or an error, never a row.
+ *
+ * A constant goes only into a plan that will run once.  In all others the
+ * tenant is a PARAM_EXTERN with an impossible number.  The executor gets a
+ * parameter list that wraps the caller's own and compiles that number into
+ * the tenant's value, bound when the plan starts.  Without the wrapper the
+ * number has no value and execution fails.
+ *
+ * Parallel workers get a plan without PlanInvalItems, from a leader that has
+ * checked it; nested statements of functions that run in a worker are planned
+ * there, stamped and checked as everywhere.
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/plancache.h"
+#include "base/settings.h"
+#include "catalog/pg_collation.h"
+#include "executor/execExpr.h"
+#include "executor/executor.h"
+#include "guard/lookup.h"
+#include "guard/plan.h"
+#include "guard/reference.h"
+#include "guard/report.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/params.h"
+#include "tcop/dest.h"
+#include "tcop/pquery.h"
+#include "tenant/bypass.h"
+#include "tenant/context.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+
+/* PlanInvalItem.cacheId of the stamp; no syscache has a negative number. */
+#define STAMP_CACHE (-7741)
+
+/* The parameter number that stands for the tenant. */
+#define TENANT_PARAM 1000000000
+
+/* The wrapper around a parameter list, found again through paramCompileArg. */
+typedef struct TenantParams
+{
+	ParamListInfo original;
+	uint32		serial;			/* the tenant bound, see context.h */
+	bool		isnull;
+	TenantIdentity identity;
+	Datum		values[KEY_KINDS];
+	bool		made[KEY_KINDS];
+	MemoryContext context;
+} TenantParams;
+
+Planning  *tguard_plan = NULL;
+bool		tguard_plan_may_keep = false;
+
+static Query *analyzed = NULL;	/* see tguard_plan_note_analyzed */
+static Oid	lookup_relation = InvalidOid;
+
+/* ---------------------------------------------------------------------
+ * Planning
+ * ---------------------------------------------------------------------
+ */
+
+void
+tguard_plan_note_analyzed(Query *query)
+{
+	analyzed = query;
+}
+
+void
+tguard_plan_lookup(Oid relid)
+{
+	lookup_relation = relid;
+}
+
+/*
+ * Is the plan for one execution?  Certainly when parameters are given.
+ * Otherwise the simple protocol plans the very query that was analyzed last,
+ * outside any portal, and the plan cache a copy of it; but the plan cache does
+ * the same after an invalidation, so the guess is noted.
+ */
+static bool
+is_one_shot(Query *query, bool custom)
+{
+	bool		last_analyzed = (query == analyzed);
+
+	analyzed = NULL;
+	if (tguard_context_peek() == NULL)
+		return false;
+	if (custom)
+		return true;
+	return last_analyzed && ActivePortal == NULL && tguard_plan == NULL;
+}
+
+static PlanPurpose
+choose_purpose(Query *query, bool custom)
+{
+	bool		one_shot = is_one_shot(query, custom);
+
+	if (tguard_reference_is_planning(query))
+		return PLAN_REFERENCE;
+	switch (tguard_mode())
+	{
+		case MODE_BYPASS:
+			return PLAN_BYPASS;
+		case MODE_REPORT:
+			return PLAN_REPORT;
+		default:
+			return one_shot ? PLAN_ONE_TENANT : PLAN_ANY_TENANT;
+	}
+}
+
+bool
+tguard_plan_begin(Planning *state, Query *query, bool custom)
+{
+	if (tguard_extension() == NULL)
+		return false;
+	memset(state, 0, sizeof(*state));
+	if (OidIsValid(lookup_relation))
+	{
+		/* consumed at once: statements nested in the look-up are guarded */
+		state->purpose = PLAN_LOOKUP;
+		state->lookup = lookup_relation;
+		lookup_relation = InvalidOid;
+	}
+	else
+		state->purpose = choose_purpose(query, custom);
+	state->up = tguard_plan;
+	tguard_plan = state;
+	return true;
+}
+
+void
+tguard_plan_end(Planning *state)
+{
+	tguard_plan = state->up;
+}
+
+bool
+tguard_plan_filters(void)
+{
+	return tguard_plan &&
+		(tguard_plan->purpose == PLAN_ANY_TENANT ||
+		 tguard_plan->purpose == PLAN_ONE_TENANT ||
+		 tguard_plan->purpose == PLAN_LOOKUP);
+}
+
+static Expr *
+tenant_constant(TenantKeyKind kind, const TenantIdentity *identity)
+{
+	Oid			type = tguard_key_type(kind);
+	int16		length;
+	bool		byval;
+
+	get_typlenbyval(type, &length, &byval);
+	return (Expr *) makeConst(type, -1, get_typcollation(type), length,
+							  tguard_identity_datum(identity, kind), false,
+							  byval);
+}
+
+static Expr *
+tenant_parameter(TenantKeyKind kind)
+{
+	Param	   *param = makeNode(Param);
+
+	param->paramkind = PARAM_EXTERN;
+	param->paramid = TENANT_PARAM;
+	param->paramtype = tguard_key_type(kind);
+	param->paramtypmod = -1;
+	param->paramcollid = get_typcollation(param->paramtype);
+	param->location = -1;
+	return (Expr *) param;
+}
+
+Expr *
+tguard_plan_tenant(TenantKeyKind kind)
+{
+	if (tguard_plan->purpose == PLAN_ONE_TENANT)
+	{
+		const TenantIdentity *identity = tguard_context_peek();
+
+		if (identity)
+			return tenant_constant(kind, identity);
+	}
+	return tenant_parameter(kind);
+}
+
+static PlanInvalItem *
+stamp_item(int cache, uint32 value)
+{
+	PlanInvalItem *item = makeNode(PlanInvalItem);
+
+	item->cacheId = cache;
+	item->hashValue = value;
+	return item;
+}
+
+/* What the executor compares the plan with, besides its purpose. */
+static uint32
+stamp_serial(PlanPurpose purpose)
+{
+	if (purpose == PLAN_ONE_TENANT)
+		return tguard_context_serial();
+	if (purpose == PLAN_BYPASS)
+		return tguard_bypass_serial();
+	return 0;
+}
+
+void
+tguard_plan_stamp(const Planning *state, PlannedStmt *plan)
+{
+	PlanPurpose purpose = state->purpose;
+
+	if (!state->reached)
+	{
+		if (!state->signed_up)
+			return;
+		if (purpose == PLAN_ANY_TENANT || purpose == PLAN_ONE_TENANT)
+			purpose = PLAN_SIGN_UP;
+	}
+	if (purpose == PLAN_ONE_TENANT || tguard_bypass_is_granted())
+		tguard_context_note_guess();
+	plan->invalItems =
+		list_concat(list_make3(stamp_item(STAMP_CACHE, purpose),
+							   stamp_item(STAMP_CACHE, stamp_serial(purpose)),
+							   stamp_item(TGUARD_PLAN_CACHE,
+										  TGUARD_PLAN_HASH)),
+					plan->invalItems);
+}
+
+/* Read a stamp; false where the plan carries none. */
+static bool
+read_stamp(const PlannedStmt *plan, PlanPurpose *purpose, uint32 *serial)
+{
+	for (int i = 0; i + 1 < list_length(plan->invalItems); i++)
+	{
+		PlanInvalItem *item = list_nth(plan->invalItems, i);
+
+		if (item->cacheId != STAMP_CACHE)
+			continue;
+		*purpose = item->hashValue;
+		*serial = ((PlanInvalItem *) list_nth(plan->invalItems, i + 1))->hashValue;
+		return true;
+	}
+	return false;
+}
+
+/* ---------------------------------------------------------------------
+ * Execution: the tenant's value
+ * ---------------------------------------------------------------------
+ */
+
+static Datum
+bound_value(TenantParams *tenant, TenantKeyKind kind)
+{
+	MemoryContext old;
+
+	if (!tenant->made[kind])
+	{
+		old = MemoryContextSwitchTo(tenant->context);
+		tenant->values[kind] = tguard_identity_datum(&tenant->identity, kind);
+		tenant->made[kind] = true;
+		MemoryContextSwitchTo(old);
+	}
+	return tenant->values[kind];
+}
+
+static void
+eval_tenant(ExprState *state, ExprEvalStep *op, ExprContext *econtext)
+{
+	TenantParams *tenant = op->d.cparam.paramarg;
+
+	*op->resnull = tenant->isnull;
+	*op->resvalue = tenant->isnull ? (Datum) 0 :
+		bound_value(tenant, tguard_key_kind(op->d.cparam.paramtype));
+}
+
+static void
+compile_param(ParamListInfo params, Param *param, ExprState *state,
+			  Datum *resv, bool *resnull)
+{
+	TenantParams *tenant = params->paramCompileArg;
+	ParamListInfo original = tenant->original;
+	ExprEvalStep scratch = {0};
+
+	scratch.resvalue = resv;
+	scratch.resnull = resnull;
+	if (param->paramid == TENANT_PARAM)
+	{
+		scratch.opcode = EEOP_PARAM_CALLBACK;
+		scratch.d.cparam.paramfunc = eval_tenant;
+		scratch.d.cparam.paramarg = tenant;
+		scratch.d.cparam.paramid = param->paramid;
+		scratch.d.cparam.paramtype = param->paramtype;
+	}
+	else if (original && original->paramCompile)
+	{
+		original->paramCompile(original, param, state, resv, resnull);
+		return;
+	}
+	else
+	{
+		scratch.opcode = EEOP_PARAM_EXTERN;
+		scratch.d.param.paramid = param->paramid;
+		scratch.d.param.paramtype = param->paramtype;
+	}
+	ExprEvalPushStep(state, &scratch);
+}
+
+/*
+ * Wrap the caller's parameters.  The header is copied whole, so that a
+ * caller's fetch hook (plpgsql) goes on working.
+ */
+static void
+bind_tenant(QueryDesc *queryDesc, const TenantIdentity *identity)
+{
+	ParamListInfo original = queryDesc->params;
+	int			count = original ? original->numParams : 0;
+	int			stored = original && original->paramFetch ? 0 : count;
+	Size		size = offsetof(ParamListInfoData, params) +
+		count * sizeof(ParamExternData);
+	TenantParams *tenant = palloc0(MAXALIGN(sizeof(TenantParams)) + size);
+	ParamListInfo wrapper =
+		(ParamListInfo) ((char *) tenant + MAXALIGN(sizeof(TenantParams)));
+
+	if (original)
+		memcpy(wrapper, original, offsetof(ParamListInfoData, params) +
+			   stored * sizeof(ParamExternData));
+	tenant->original = original;
+	tenant->serial = tguard_context_serial();
+	tenant->context = CurrentMemoryContext;
+	tenant->isnull = (identity == NULL);
+	if (identity)
+	{
+		tenant->identity = *identity;
+		tenant->identity.text = pstrdup(identity->text);
+	}
+	wrapper->paramCompile = compile_param;
+	wrapper->paramCompileArg = tenant;
+	wrapper->numParams = count;
+	queryDesc->params = wrapper;
+}
+
+static TenantParams *
+bound_tenant(QueryDesc *queryDesc)
+{
+	if (queryDesc->params &&
+		queryDesc->params->paramCompile == compile_param)
+		return queryDesc->params->paramCompileArg;
+	return NULL;
+}
+
+/* ---------------------------------------------------------------------
+ * Execution: admission
+ * ---------------------------------------------------------------------
+ */
+
+/* A plan of another purpose: have it planned again, and fail this time. */
+static void
+refuse_plan(const char *found)
+{
+	tguard_plans_forget();
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("the plan of this statement does not belong to the current context"),
+			 errdetail(REASON_PLAN_MISMATCH ": %s", found),
+			 tguard_reason(REASON_PLAN_MISMATCH),
+			 errhint("Run the statement again: it will be planned anew.")));
+}
+
+/*
+ * Rows that a statement keeps beyond the transaction would belong to whoever
+ * comes next on the connection.
+ */
+static void
+refuse_keeping_rows(QueryDesc *queryDesc, bool bypass)
+{
+	if (ActivePortal && ActivePortal->status == PORTAL_DEFINED &&
+		(ActivePortal->cursorOptions & CURSOR_OPT_HOLD) &&
+		tguard_context_scope == SCOPE_TRANSACTION)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot hold a cursor over guarded relations beyond its transaction"),
+				 errdetail(REASON_HELD_CURSOR ": cursor \"%s\" was declared WITH HOLD; the next tenant on this connection could read it.",
+						   ActivePortal->name),
+				 tguard_reason(REASON_HELD_CURSOR),
+				 errhint("Declare it without WITH HOLD, and read it inside the transaction.")));
+	if (!bypass && queryDesc->dest &&
+		(queryDesc->dest->mydest == DestIntoRel ||
+		 queryDesc->dest->mydest == DestTransientRel) &&
+		!tguard_plan_may_keep)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot copy rows of guarded relations into a new relation"),
+				 errdetail(REASON_MATERIALIZE ": nothing would say whose rows the copy holds."),
+				 tguard_reason(REASON_MATERIALIZE),
+				 errhint("Use CREATE TEMP TABLE ... ON COMMIT DROP AS, or declare a bypass with tenantguard.begin_bypass().")));
+}
+
+static void
+admit_for_tenant(QueryDesc *queryDesc, int eflags, PlanPurpose purpose,
+				 uint32 serial)
+{
+	bool		explain = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
+	const TenantIdentity *identity;
+
+	if (tguard_mode() != MODE_GUARD)
+		refuse_plan("it was built for a tenant, and a bypass is open.");
+	identity = explain ? tguard_context_peek() : tguard_context_require();
+	if (purpose == PLAN_ONE_TENANT && serial != tguard_context_serial())
+		refuse_plan("it was built for another tenant.");
+	if (!explain)
+		refuse_keeping_rows(queryDesc, false);
+	bind_tenant(queryDesc, identity);
+}
+
+/*
+ * A plan that only inserts into the root: with no tenant it signs one up, and
+ * with a tenant its own check sees to it (write_check.c).
+ */
+static void
+admit_sign_up(void)
+{
+	if (tguard_mode() == MODE_BYPASS)
+		refuse_plan("it was built without a bypass.");
+}
+
+static void
+admit_bypass(QueryDesc *queryDesc, int eflags, uint32 serial)
+{
+	if (tguard_mode() != MODE_BYPASS || serial != tguard_bypass_serial())
+		refuse_plan("it was built under a bypass that has ended.");
+	refuse_keeping_rows(queryDesc, true);
+	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+		tguard_bypass_log(queryDesc->sourceText);
+}
+
+void
+tguard_plan_admit(QueryDesc *queryDesc, int eflags)
+{
+	PlanPurpose purpose;
+	uint32		serial;
+
+	if (!read_stamp(queryDesc->plannedstmt, &purpose, &serial))
+	{
+		if (IsParallelWorker() && tguard_extension())
+			bind_tenant(queryDesc, tguard_context_peek());
+		return;
+	}
+	switch (purpose)
+	{
+		case PLAN_ANY_TENANT:
+		case PLAN_ONE_TENANT:
+			admit_for_tenant(queryDesc, eflags, purpose, serial);
+			break;
+		case PLAN_SIGN_UP:
+			admit_sign_up();
+			break;
+		case PLAN_BYPASS:
+			admit_bypass(queryDesc, eflags, serial);
+			break;
+		case PLAN_REPORT:
+			if (tguard_mode() != MODE_REPORT)
+				refuse_plan("it was built while tenantguard.enforce was \"log\".");
+			tguard_report_start(queryDesc);
+			break;
+		case PLAN_REFERENCE:
+			if (!tguard_reference_is_running())
+				refuse_plan("it is the query of a foreign key.");
+			break;
+		case PLAN_LOOKUP:
+			if (!tguard_lookup_is_running())
+				refuse_plan("it belongs to a look-up.");
+			bind_tenant(queryDesc, tguard_context_peek());
+			break;
+	}
+}
+
+void
+tguard_plan_readmit(QueryDesc *queryDesc)
+{
+	PlanPurpose purpose;
+	uint32		serial;
+	TenantParams *tenant;
+
+	if (!read_stamp(queryDesc->plannedstmt, &purpose, &serial))
+		return;
+	if (purpose == PLAN_BYPASS &&
+		(tguard_mode() != MODE_BYPASS || serial != tguard_bypass_serial()))
+		refuse_plan("it was opened under a bypass that has ended.");
+	if (purpose != PLAN_ANY_TENANT && purpose != PLAN_ONE_TENANT)
+		return;
+	tenant = bound_tenant(queryDesc);
+	if (tenant == NULL || tenant->isnull)
+		return;
+	if (tguard_mode() != MODE_GUARD ||
+		tenant->serial != tguard_context_serial())
+		refuse_plan("it was opened for another tenant.");
+}

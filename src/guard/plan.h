@@ -1,0 +1,76 @@
+/*
+ * plan.h
+ *	  What a plan was built for, and whether it may run.
+ */
+#ifndef TGUARD_PLAN_H
+#define TGUARD_PLAN_H
+
+#include "executor/execdesc.h"
+#include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
+#include "tenant/identity.h"
+
+/* What a plan that reaches guarded relations was built for. */
+typedef enum PlanPurpose
+{
+	PLAN_ANY_TENANT,			/* the tenant is a parameter */
+	PLAN_ONE_TENANT,			/* the tenant is folded in as a constant */
+	PLAN_SIGN_UP,				/* inserts into the root and reads nothing */
+	PLAN_BYPASS,				/* no filter: a declared bypass */
+	PLAN_REPORT,				/* no filter: tenantguard.enforce = log */
+	PLAN_REFERENCE,				/* no filter: a foreign key's own query */
+	PLAN_LOOKUP					/* one relation unfiltered: a look-up */
+} PlanPurpose;
+
+/* The state of the planner call that is running, innermost first. */
+typedef struct Planning
+{
+	struct Planning *up;
+	PlanPurpose purpose;
+	bool		reached;		/* a guarded relation is read */
+	bool		signed_up;		/* a row is inserted into the root */
+	Oid			lookup;			/* the relation that PLAN_LOOKUP exempts */
+} Planning;
+
+extern Planning *tguard_plan;
+
+/*
+ * Enter and leave the planning of a query.  "custom" tells that the plan is
+ * for one execution with known parameters.  begin returns false, and nothing
+ * has to be ended, where the extension is not in this database.
+ */
+extern bool tguard_plan_begin(Planning *state, Query *query, bool custom);
+extern void tguard_plan_end(Planning *state);
+
+/* Mark the finished plan with what it was built for. */
+extern void tguard_plan_stamp(const Planning *state, PlannedStmt *plan);
+
+/* The query that the simple protocol is about to plan and run once. */
+extern void tguard_plan_note_analyzed(Query *query);
+
+/* Does the guard filter what the running planner call reads? */
+extern bool tguard_plan_filters(void);
+
+/*
+ * The tenant inside the plan that is being built, as an expression of the
+ * kind's type: a constant, or the parameter that the executor supplies.
+ */
+extern Expr *tguard_plan_tenant(TenantKeyKind kind);
+
+/* May this plan start?  Binds it to the tenant; errors as plan.c says. */
+extern void tguard_plan_admit(QueryDesc *queryDesc, int eflags);
+
+/* May this plan, started before, go on?  A cursor's next FETCH asks. */
+extern void tguard_plan_readmit(QueryDesc *queryDesc);
+
+/* Plan and run what follows as a look-up in one relation; InvalidOid ends. */
+extern void tguard_plan_lookup(Oid relid);
+
+/*
+ * May the statement that runs keep rows of guarded relations in a new
+ * relation?  The utility door sets it around CREATE TEMP TABLE ... ON COMMIT
+ * DROP AS.
+ */
+extern bool tguard_plan_may_keep;
+
+#endif							/* TGUARD_PLAN_H */

@@ -1,0 +1,237 @@
+/*
+ * row_filter.c
+ *	  The clause that keeps other tenants' rows out.
+ *
+ * It is put on every base relation at the moment when the planner asks the
+ * catalogs about it, as the first of the range table entry's security quals.
+ * By then views are expanded and SQL functions inlined, so there is one place
+ * for all shapes of queries and all roles; and the planner itself keeps
+ * security quals below everything that could leak.
+ *
+ * One case needs more.  The children of a UNION ALL, or of an inheritance
+ * parent that is not guarded, get to this place after the clauses of their
+ * parent were given security level 0, like our own clause, and among equals
+ * the cheaper one runs first: a leaky function of cost 1e-7 would see every
+ * row.  So the clauses of all their parents are raised above the child's
+ * security quals before the planner copies them to the child.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "guard/plan.h"
+#include "guard/row_filter.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+/* uuid_eq; the catalogs' headers give this operator no symbol */
+#define UuidEqualOperator 2972
+
+static const struct
+{
+	Oid			operator;
+	Oid			function;
+}			equality[KEY_KINDS] =
+{
+	{96, F_INT4EQ},
+	{410, F_INT8EQ},
+	{UuidEqualOperator, F_UUID_EQ},
+	{TextEqualOperator, F_TEXTEQ},
+};
+
+Expr *
+tguard_filter_clause(TenantKeyKind kind, Expr *column, Expr *tenant,
+					 Oid collation)
+{
+	OpExpr	   *clause = (OpExpr *)
+		make_opclause(equality[kind].operator, BOOLOID, false, column, tenant,
+					  InvalidOid, collation);
+
+	clause->opfuncid = equality[kind].function;
+	return (Expr *) clause;
+}
+
+Expr *
+tguard_filter_column(const GuardedRelation *relation, Index varno)
+{
+	Var		   *var = makeVar(varno, relation->column, relation->type,
+							  relation->typmod, relation->collation, 0);
+
+	if (relation->type == tguard_key_type(relation->kind))
+		return (Expr *) var;
+	return (Expr *) makeRelabelType((Expr *) var,
+									tguard_key_type(relation->kind), -1,
+									relation->collation,
+									COERCE_IMPLICIT_CAST);
+}
+
+/* The filter of one relation; rows of no tenant pass where all may read. */
+static Expr *
+make_filter(const GuardedRelation *relation, Index varno, bool for_write)
+{
+	Expr	   *column = tguard_filter_column(relation, varno);
+	Expr	   *filter = tguard_filter_clause(relation->kind, column,
+											  tguard_plan_tenant(relation->kind),
+											  relation->collation);
+	NullTest   *shared;
+
+	if (relation->mode != RELATION_TENANT_OR_SHARED || for_write)
+		return filter;
+	shared = makeNode(NullTest);
+	shared->arg = copyObject(column);
+	shared->nulltesttype = IS_NULL;
+	shared->location = -1;
+	return makeBoolExpr(OR_EXPR, list_make2(filter, shared), -1);
+}
+
+/* Is the relation a child whose parent's filter covers it? */
+static bool
+is_covered_by_parent(PlannerInfo *root, RelOptInfo *rel)
+{
+	RangeTblEntry *parent;
+
+	if (rel->reloptkind != RELOPT_OTHER_MEMBER_REL)
+		return false;
+	parent = planner_rt_fetch(root->append_rel_array[rel->relid]->parent_relid,
+							  root);
+	return parent->rtekind == RTE_RELATION &&
+		tguard_mode_filters(tguard_relation(parent->relid)->mode);
+}
+
+static void
+raise_clauses(List *clauses, Index level)
+{
+	ListCell   *lc;
+
+	foreach(lc, clauses)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, lc);
+
+		info->security_level = Max(info->security_level, level);
+	}
+}
+
+/* Raise what the parents of an append child will hand down to it. */
+static void
+raise_parents(PlannerInfo *root, RelOptInfo *rel, Index level)
+{
+	Index		child = rel->relid;
+	Relids		parents = NULL;
+	ListCell   *lc;
+
+	while (root->append_rel_array && root->append_rel_array[child])
+	{
+		RelOptInfo *parent;
+
+		child = root->append_rel_array[child]->parent_relid;
+		parent = root->simple_rel_array[child];
+		parents = bms_add_member(parents, child);
+		if (parent == NULL)
+			continue;
+		raise_clauses(parent->baserestrictinfo, level);
+		raise_clauses(parent->joininfo, level);
+	}
+	foreach(lc, root->eq_classes)
+	{
+		EquivalenceClass *class = lfirst(lc);
+
+		if (!bms_overlap(class->ec_relids, parents))
+			continue;
+		class->ec_min_security = Max(class->ec_min_security, level);
+		class->ec_max_security = Max(class->ec_max_security, level);
+		raise_clauses(class->ec_sources, level);
+	}
+}
+
+/*
+ * Put the filter first.  A policy of the catalog may have produced the same
+ * clause already, perhaps behind a user's own policy: it moves to the front.
+ */
+static void
+add_security_qual(RangeTblEntry *rte, Expr *filter)
+{
+	ListCell   *lc;
+
+	foreach(lc, rte->securityQuals)
+	{
+		List	   *quals = lfirst(lc);
+
+		if (list_length(quals) == 1 && equal(linitial(quals), filter))
+		{
+			rte->securityQuals = foreach_delete_current(rte->securityQuals,
+														lc);
+			break;
+		}
+	}
+	rte->securityQuals = lcons(list_make1(filter), rte->securityQuals);
+}
+
+void
+tguard_filter_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
+{
+	GuardedRelation relation = *tguard_relation(relid);
+	RangeTblEntry *rte;
+	bool		for_write;
+	Index		level;
+
+	if (!tguard_mode_filters(relation.mode))
+		return;
+	tguard_plan->reached = true;
+	if (!tguard_plan_filters() || relid == tguard_plan->lookup ||
+		is_covered_by_parent(root, rel))
+		return;
+
+	rte = planner_rt_fetch(rel->relid, root);
+	for_write = (rel->relid == root->parse->resultRelation);
+	add_security_qual(rte, make_filter(&relation, rel->relid, for_write));
+	level = list_length(rte->securityQuals);
+	root->qual_security_level = Max(root->qual_security_level, level);
+	if (rel->reloptkind == RELOPT_OTHER_MEMBER_REL)
+		raise_parents(root, rel, level);
+}
+
+/* Is it the filter: the tenant column compared with something not a column? */
+static bool
+is_filter(RestrictInfo *info, Index varno, AttrNumber column)
+{
+	OpExpr	   *clause = (OpExpr *) info->clause;
+	Node	   *left;
+
+	if (info->security_level != 0 || !IsA(clause, OpExpr) ||
+		list_length(clause->args) != 2)
+		return false;
+	left = linitial(clause->args);
+	if (IsA(left, RelabelType))
+		left = (Node *) ((RelabelType *) left)->arg;
+	return IsA(left, Var) && ((Var *) left)->varno == varno &&
+		((Var *) left)->varattno == column &&
+		!contain_vars_of_level(lsecond(clause->args), 0);
+}
+
+/*
+ * Functions that are marked LEAKPROOF, rightly or not, are sorted among the
+ * filter's level by their cost.  A filter that costs nothing stays in front.
+ */
+void
+tguard_filter_goes_first(RelOptInfo *rel, Oid relid)
+{
+	const GuardedRelation *relation = tguard_relation(relid);
+	ListCell   *lc;
+
+	if (!tguard_mode_filters(relation->mode))
+		return;
+	foreach(lc, rel->baserestrictinfo)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, lc);
+
+		if (is_filter(info, rel->relid, relation->column))
+		{
+			info->eval_cost.startup = 0;
+			info->eval_cost.per_tuple = 0;
+		}
+	}
+}

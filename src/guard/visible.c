@@ -1,0 +1,239 @@
+/*
+ * visible.c
+ *	  The SQL functions inside policies and checks.
+ *
+ * The catalog policies call visible(column).  It is a boolean function and not
+ * "column = tenant()" so that a bypass can turn it into TRUE: an owner under
+ * FORCE ROW LEVEL SECURITY must see every row when a foreign key is validated.
+ * Its support function replaces the call by the clause that the planner hook
+ * would add, which is indexable, so that nothing is filtered twice.
+ *
+ * Without the hooks (the library was not preloaded) the clause calls the
+ * accessor current_tenant...() and goes on holding the roles that row security
+ * binds.
+ */
+#include "postgres.h"
+
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/settings.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "guard/plan.h"
+#include "guard/row_filter.h"
+#include "guard/visible.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
+#include "parser/parsetree.h"
+#include "tenant/bypass.h"
+#include "tenant/context.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+bool
+tguard_is_visible(Oid function)
+{
+	const TguardExtension *ext = tguard_extension();
+
+	for (TenantKeyKind kind = 0; ext && kind < KEY_KINDS; kind++)
+	{
+		if (function == ext->visible[kind] ||
+			function == ext->visible_or_shared[kind])
+			return true;
+	}
+	return false;
+}
+
+/* ---------------------------------------------------------------------
+ * visible() while planning
+ * ---------------------------------------------------------------------
+ */
+
+/* Does the call look at a column of the relation that a look-up exempts? */
+static bool
+is_looked_up(SupportRequestSimplify *request)
+{
+	Node	   *argument = linitial(request->fcall->args);
+	Query	   *query = request->root ? request->root->parse : NULL;
+
+	if (IsA(argument, RelabelType))
+		argument = (Node *) ((RelabelType *) argument)->arg;
+	if (tguard_plan->purpose != PLAN_LOOKUP || query == NULL ||
+		!IsA(argument, Var) || ((Var *) argument)->varlevelsup != 0 ||
+		((Var *) argument)->varno > list_length(query->rtable))
+		return false;
+	return rt_fetch(((Var *) argument)->varno, query->rtable)->relid ==
+		tguard_plan->lookup;
+}
+
+static Expr *
+accessor(TenantKeyKind kind)
+{
+	return (Expr *) makeFuncExpr(tguard_extension()->current_tenant[kind],
+								 tguard_key_type(kind), NIL, InvalidOid,
+								 InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+static Node *
+simplify_visible(SupportRequestSimplify *request)
+{
+	FuncExpr   *call = request->fcall;
+	Expr	   *column = linitial(call->args);
+	TenantKeyKind kind = tguard_key_kind(exprType((Node *) column));
+	Expr	   *clause;
+	NullTest   *shared;
+
+	if (tguard_extension() == NULL || kind == KEY_NONE)
+		return NULL;
+	if (tguard_plan)
+	{
+		tguard_plan->reached = true;
+		if (!tguard_plan_filters() || is_looked_up(request))
+			return makeBoolConst(true, false);
+	}
+	else if (tguard_preloaded)
+		return NULL;			/* not a query: decided when it runs */
+	clause = tguard_filter_clause(kind, column,
+								  tguard_plan ? tguard_plan_tenant(kind) :
+								  accessor(kind),
+								  call->inputcollid);
+	if (call->funcid != tguard_extension()->visible_or_shared[kind])
+		return (Node *) clause;
+	shared = makeNode(NullTest);
+	shared->arg = copyObject(column);
+	shared->nulltesttype = IS_NULL;
+	shared->location = -1;
+	return (Node *) makeBoolExpr(OR_EXPR, list_make2(clause, shared), -1);
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_visible_support);
+
+Datum
+tenantguard_visible_support(PG_FUNCTION_ARGS)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+
+	if (!IsA(request, SupportRequestSimplify))
+		PG_RETURN_POINTER(NULL);
+	PG_RETURN_POINTER(simplify_visible((SupportRequestSimplify *) request));
+}
+
+/* ---------------------------------------------------------------------
+ * The functions themselves
+ * ---------------------------------------------------------------------
+ */
+
+static bool
+is_visible(FunctionCallInfo fcinfo, TenantKeyKind kind, bool shared)
+{
+	const TenantIdentity *identity;
+
+	if (tguard_preloaded && tguard_mode() != MODE_GUARD)
+		return true;
+	if (PG_ARGISNULL(0))
+		return shared;
+	identity = tguard_context_peek();
+	return identity &&
+		tguard_identity_matches(identity, kind, PG_GETARG_DATUM(0));
+}
+
+/* The words are the same whatever the row that was met holds. */
+static void
+refuse_conflict(Oid relid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("cannot update a row of relation \"%s\" on conflict",
+					get_rel_name(relid)),
+			 errdetail(REASON_FOREIGN_CONFLICT ": the key is taken by a row that is not the tenant's."),
+			 tguard_reason(REASON_FOREIGN_CONFLICT),
+			 errhint("Use a unique key that starts with the tenant column.")));
+}
+
+static void
+refuse_row(Oid relid, TenantKeyKind kind, bool isnull, Datum value,
+		   const TenantIdentity *identity)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("new row of relation \"%s\" does not belong to the tenant",
+					get_rel_name(relid)),
+			 errdetail(REASON_FOREIGN_TENANT ": the row says %s, the tenant is %s.",
+					   isnull ? "NULL" :
+					   quote_literal_cstr(tguard_key_text(kind, value)),
+					   identity ? quote_literal_cstr(identity->text) :
+					   "not set"),
+			 tguard_reason(REASON_FOREIGN_TENANT),
+			 errhint("Leave the tenant column out: it is filled in.")));
+}
+
+static bool
+check_tenant(FunctionCallInfo fcinfo, TenantKeyKind kind)
+{
+	const TenantIdentity *identity = tguard_context_peek();
+	bool		isnull = PG_ARGISNULL(0);
+	RowCheck	what = PG_GETARG_INT32(2);
+
+	if (identity && !isnull &&
+		tguard_identity_matches(identity, kind, PG_GETARG_DATUM(0)))
+		return true;
+	if (identity == NULL && what == CHECK_ROOT)
+		return true;
+	if (what == CHECK_CONFLICT)
+		refuse_conflict(PG_GETARG_OID(1));
+	refuse_row(PG_GETARG_OID(1), kind, isnull, isnull ? 0 : PG_GETARG_DATUM(0),
+			   identity);
+	return false;				/* not reached */
+}
+
+/*
+ * For each type:
+ * visible(column) RETURNS boolean: is it the tenant, or is a bypass open?
+ * visible_or_shared(column) RETURNS boolean: the same, or NULL.
+ * check_tenant(column, oid, integer) RETURNS boolean: true, or error
+ * foreign_tenant or foreign_conflict.
+ */
+#define TYPED_FUNCTIONS(suffix, kind) \
+TGUARD_SQL_FUNCTION(tenantguard_visible_##suffix); \
+Datum \
+tenantguard_visible_##suffix(PG_FUNCTION_ARGS) \
+{ \
+	PG_RETURN_BOOL(is_visible(fcinfo, kind, false)); \
+} \
+TGUARD_SQL_FUNCTION(tenantguard_visible_or_shared_##suffix); \
+Datum \
+tenantguard_visible_or_shared_##suffix(PG_FUNCTION_ARGS) \
+{ \
+	PG_RETURN_BOOL(is_visible(fcinfo, kind, true)); \
+} \
+TGUARD_SQL_FUNCTION(tenantguard_check_tenant_##suffix); \
+Datum \
+tenantguard_check_tenant_##suffix(PG_FUNCTION_ARGS) \
+{ \
+	PG_RETURN_BOOL(check_tenant(fcinfo, kind)); \
+} \
+extern Datum tenantguard_visible_##suffix(PG_FUNCTION_ARGS)
+
+TYPED_FUNCTIONS(int4, KEY_INT4);
+TYPED_FUNCTIONS(int8, KEY_INT8);
+TYPED_FUNCTIONS(uuid, KEY_UUID);
+TYPED_FUNCTIONS(text, KEY_TEXT);
+
+/* The tenant that counts now, as the kind's type; NULL where there is none. */
+#define ACCESSOR(suffix, kind) \
+TGUARD_SQL_FUNCTION(tenantguard_current_tenant_##suffix); \
+Datum \
+tenantguard_current_tenant_##suffix(PG_FUNCTION_ARGS) \
+{ \
+	const TenantIdentity *identity = tguard_context_peek(); \
+	if (identity == NULL) \
+		PG_RETURN_NULL(); \
+	return tguard_identity_datum(identity, kind); \
+} \
+extern Datum tenantguard_current_tenant_##suffix(PG_FUNCTION_ARGS)
+
+ACCESSOR(int4, KEY_INT4);
+ACCESSOR(int8, KEY_INT8);
+ACCESSOR(uuid, KEY_UUID);
+ACCESSOR(text, KEY_TEXT);

@@ -1,0 +1,19 @@
+/*
+ * visible.h
+ *	  The SQL functions inside policies and checks.
+ */
+#ifndef TGUARD_VISIBLE_H
+#define TGUARD_VISIBLE_H
+
+/* What check_tenant() is asked about; its third argument. */
+typedef enum RowCheck
+{
+	CHECK_NEW,					/* a row that is written */
+	CHECK_ROOT,					/* a new row of the root: a sign-up has no tenant */
+	CHECK_CONFLICT				/* the row that ON CONFLICT met */
+} RowCheck;
+
+/* Is this function visible() or visible_or_shared(), for whatever type? */
+extern bool tguard_is_visible(Oid function);
+
+#endif							/* TGUARD_VISIBLE_H */

@@ -1,0 +1,350 @@
+/*
+ * write_check.c
+ *	  What a statement may write.
+ *
+ * Which rows of a target may be changed is the filter's business
+ * (row_filter.c).  Here are the new rows: an INSERT that leaves the tenant
+ * out, or says NULL as several ORMs do, gets the tenant; whatever a row says
+ * otherwise is checked after BEFORE triggers have run, by the server's own
+ * mechanism of WITH CHECK OPTIONs, which also knows partitions, MERGE and ON
+ * CONFLICT.  The check that the catalog policy brought for roles that are
+ * subject to row security asks the same question and is taken out, so nothing
+ * is checked twice.  Where no row can differ there is no check at all.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "base/errors.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "guard/plan.h"
+#include "guard/row_filter.h"
+#include "guard/visible.h"
+#include "guard/write_check.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parse_coerce.h"
+#include "parser/parsetree.h"
+#include "tenant/context.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+/* The target of a write, and what may change its rows behind the query. */
+typedef struct WriteTarget
+{
+	Query	   *query;
+	Oid			relid;
+	GuardedRelation relation;
+	bool		insert_may_change;	/* BEFORE triggers, partitions, children */
+	bool		update_may_change;
+} WriteTarget;
+
+static void
+describe_target(WriteTarget *target, Query *query, Oid relid)
+{
+	Relation	rel = table_open(relid, NoLock);
+	TriggerDesc *triggers = rel->trigdesc;
+	bool		children = rel->rd_rel->relkind != RELKIND_RELATION ||
+		rel->rd_rel->relhassubclass;
+
+	target->query = query;
+	target->relid = relid;
+	target->relation = *tguard_relation(relid);
+	target->insert_may_change = children ||
+		(triggers && triggers->trig_insert_before_row);
+	target->update_may_change = children ||
+		(triggers && triggers->trig_update_before_row);
+	table_close(rel, NoLock);
+}
+
+static TargetEntry *
+find_assignment(List *targetlist, AttrNumber column)
+{
+	ListCell   *lc;
+
+	foreach(lc, targetlist)
+	{
+		TargetEntry *entry = lfirst(lc);
+
+		if (!entry->resjunk && entry->resno == column)
+			return entry;
+	}
+	return NULL;
+}
+
+/* ---------------------------------------------------------------------
+ * Filling in
+ * ---------------------------------------------------------------------
+ */
+
+/* The tenant as a value of the column's own type. */
+static Expr *
+tenant_for_column(const GuardedRelation *relation)
+{
+	Node	   *tenant = (Node *) tguard_plan_tenant(relation->kind);
+
+	return (Expr *) coerce_to_target_type(NULL, tenant, exprType(tenant),
+										  relation->type, relation->typmod,
+										  COERCION_ASSIGNMENT,
+										  COERCE_IMPLICIT_CAST, -1);
+}
+
+static bool
+is_null_constant(Expr *expr)
+{
+	while (IsA(expr, RelabelType) || IsA(expr, CoerceToDomain))
+		expr = IsA(expr, RelabelType) ? ((RelabelType *) expr)->arg :
+			((CoerceToDomain *) expr)->arg;
+	return IsA(expr, Const) && ((Const *) expr)->constisnull;
+}
+
+/* Can this expression be NULL?  A constant tells, all else may be. */
+static bool
+may_be_null(Expr *expr)
+{
+	while (IsA(expr, RelabelType))
+		expr = ((RelabelType *) expr)->arg;
+	return !IsA(expr, Const) || ((Const *) expr)->constisnull;
+}
+
+static Expr *
+value_or_tenant(const GuardedRelation *relation, Expr *value)
+{
+	CoalesceExpr *coalesce = makeNode(CoalesceExpr);
+
+	coalesce->coalescetype = exprType((Node *) value);
+	coalesce->coalescecollid = exprCollation((Node *) value);
+	coalesce->args = list_make2(value, tenant_for_column(relation));
+	coalesce->location = -1;
+	return (Expr *) coalesce;
+}
+
+static int
+compare_resno(const ListCell *a, const ListCell *b)
+{
+	return ((TargetEntry *) lfirst(a))->resno -
+		((TargetEntry *) lfirst(b))->resno;
+}
+
+/*
+ * Fill the tenant into the target list of an INSERT (or of MERGE's INSERT).
+ * Returns whether every row is sure to get the tenant.  The root's key is
+ * never filled: it is the registry that hands it out.
+ */
+static bool
+fill_tenant(const GuardedRelation *relation, List **targetlist)
+{
+	TargetEntry *entry = find_assignment(*targetlist, relation->column);
+
+	if (relation->mode == RELATION_ROOT)
+		return false;
+	if (entry && !is_null_constant(entry->expr))
+	{
+		if (may_be_null(entry->expr) &&
+			exprType((Node *) entry->expr) == relation->type)
+			entry->expr = value_or_tenant(relation, entry->expr);
+		return false;
+	}
+	if (entry)
+	{
+		entry->expr = tenant_for_column(relation);
+		return true;
+	}
+	entry = makeTargetEntry(tenant_for_column(relation), relation->column,
+							get_attname(relation->relid, relation->column,
+										false), false);
+	*targetlist = lappend(*targetlist, entry);
+	list_sort(*targetlist, compare_resno);
+	return true;
+}
+
+/* ---------------------------------------------------------------------
+ * Checking
+ * ---------------------------------------------------------------------
+ */
+
+/* Take out the checks that our catalog policies brought. */
+static void
+drop_policy_checks(Query *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->withCheckOptions)
+	{
+		WithCheckOption *check = lfirst(lc);
+		FuncExpr   *call = (FuncExpr *) check->qual;
+
+		if (check->kind != WCO_VIEW_CHECK && call && IsA(call, FuncExpr) &&
+			tguard_is_visible(call->funcid))
+			query->withCheckOptions =
+				foreach_delete_current(query->withCheckOptions, lc);
+	}
+}
+
+static void
+add_check(WriteTarget *target, WCOKind kind, RowCheck what)
+{
+	const GuardedRelation *relation = &target->relation;
+	WithCheckOption *check = makeNode(WithCheckOption);
+	Expr	   *column = tguard_filter_column(relation,
+											  target->query->resultRelation);
+	Const	   *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
+								  ObjectIdGetDatum(target->relid), false,
+								  true);
+	Const	   *code = makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+								 Int32GetDatum(what), false, true);
+
+	check->kind = kind;
+	check->relname = get_rel_name(target->relid);
+	check->polname = pstrdup("tenantguard_tenant");
+	check->qual = (Node *)
+		makeFuncExpr(tguard_extension()->check_tenant[relation->kind],
+					 BOOLOID, list_make3(column, relid, code), InvalidOid,
+					 relation->collation, COERCE_EXPLICIT_CALL);
+	target->query->withCheckOptions =
+		lcons(check, target->query->withCheckOptions);
+}
+
+static void
+check_insert(WriteTarget *target, bool certain)
+{
+	bool		root = target->relation.mode == RELATION_ROOT;
+
+	if (!certain || target->insert_may_change)
+		add_check(target, WCO_RLS_INSERT_CHECK, root ? CHECK_ROOT : CHECK_NEW);
+}
+
+static void
+check_update(WriteTarget *target, bool assigned)
+{
+	if (assigned || target->update_may_change)
+		add_check(target, WCO_RLS_UPDATE_CHECK, CHECK_NEW);
+}
+
+static void
+write_insert(WriteTarget *target)
+{
+	Query	   *query = target->query;
+	OnConflictExpr *conflict = query->onConflict;
+
+	if (target->relation.mode == RELATION_ROOT)
+		tguard_plan->signed_up = true;
+	else
+		tguard_plan->reached = true;
+	check_insert(target, fill_tenant(&target->relation, &query->targetList));
+	if (conflict && conflict->action == ONCONFLICT_UPDATE)
+	{
+		tguard_plan->reached = true;
+		add_check(target, WCO_RLS_CONFLICT_CHECK, CHECK_CONFLICT);
+		check_update(target, find_assignment(conflict->onConflictSet,
+											 target->relation.column) != NULL);
+	}
+}
+
+static void
+write_update(WriteTarget *target)
+{
+	tguard_plan->reached = true;
+	check_update(target, find_assignment(target->query->targetList,
+										 target->relation.column) != NULL);
+}
+
+static void
+write_merge(WriteTarget *target)
+{
+	bool		certain = true;
+	bool		inserts = false;
+	bool		updates = false;
+	bool		assigned = false;
+	ListCell   *lc;
+
+	tguard_plan->reached = true;
+	foreach(lc, target->query->mergeActionList)
+	{
+		MergeAction *action = lfirst(lc);
+
+		if (action->commandType == CMD_INSERT)
+		{
+			inserts = true;
+			certain &= fill_tenant(&target->relation, &action->targetList);
+		}
+		else if (action->commandType == CMD_UPDATE)
+		{
+			updates = true;
+			assigned |= find_assignment(action->targetList,
+										target->relation.column) != NULL;
+		}
+	}
+	if (inserts)
+		check_insert(target, certain);
+	if (updates)
+		check_update(target, assigned);
+}
+
+static void
+refuse_shared(Oid relid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("cannot write to shared relation \"%s\"",
+					get_rel_name(relid)),
+			 errdetail(REASON_SHARED ": every tenant reads its rows."),
+			 tguard_reason(REASON_SHARED),
+			 errhint("Declare a bypass first: BEGIN; SELECT tenantguard.begin_bypass('reason');")));
+}
+
+static void
+check_target(Query *query)
+{
+	Oid			relid;
+	WriteTarget target;
+	RelationMode mode;
+
+	if (query->commandType == CMD_SELECT || query->resultRelation == 0)
+		return;
+	relid = rt_fetch(query->resultRelation, query->rtable)->relid;
+	mode = tguard_relation(relid)->mode;
+	if (mode != RELATION_SHARED && !tguard_mode_filters(mode))
+		return;
+	if (!tguard_plan_filters())
+	{
+		/* built without checks: the stamp keeps it from anyone else */
+		tguard_plan->reached = true;
+		return;
+	}
+	if (mode == RELATION_SHARED)
+		refuse_shared(relid);
+	describe_target(&target, query, relid);
+	drop_policy_checks(query);
+	switch (query->commandType)
+	{
+		case CMD_INSERT:
+			write_insert(&target);
+			break;
+		case CMD_UPDATE:
+			write_update(&target);
+			break;
+		case CMD_MERGE:
+			write_merge(&target);
+			break;
+		default:
+			tguard_plan->reached = true;
+			break;
+	}
+}
+
+void
+tguard_check_writes(Query *query)
+{
+	ListCell   *lc;
+
+	check_target(query);
+	foreach(lc, query->cteList)
+	{
+		CommonTableExpr *cte = lfirst(lc);
+
+		if (IsA(cte->ctequery, Query))
+			check_target((Query *) cte->ctequery);
+	}
+}

@@ -1,0 +1,225 @@
+/*
+ * cache.c
+ *	  How each relation is guarded, answered by OID.
+ *
+ * A relation is guarded from the moment that it has a row in
+ * tenantguard.guarded_relation and row security is enabled on it: the second
+ * half lets a dump be restored, whose ENABLE ROW LEVEL SECURITY comes after
+ * the data.  A partition or an inheritance child without a row of its own is
+ * guarded like its parent, so that naming it directly gains nothing.
+ *
+ * Answers are kept per backend until a relcache invalidation for the relation
+ * arrives.  The catalog sends one for a relation, and for all its children,
+ * when its row changes.  Reading an entry may itself process invalidations,
+ * hence the generation number.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "base/errors.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "miscadmin.h"
+#include "relations/cache.h"
+#include "relations/catalog.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+static HTAB *relations = NULL;
+static uint32 generation = 0;
+
+static const GuardedRelation unguarded = {.mode = RELATION_UNGUARDED};
+
+bool
+tguard_mode_filters(RelationMode mode)
+{
+	return mode >= RELATION_TENANT;
+}
+
+static RelationMode
+mode_of_name(const char *name)
+{
+	if (strcmp(name, "tenant") == 0)
+		return RELATION_TENANT;
+	if (strcmp(name, "root") == 0)
+		return RELATION_ROOT;
+	if (strcmp(name, "tenant_or_shared") == 0)
+		return RELATION_TENANT_OR_SHARED;
+	if (strcmp(name, "shared") == 0)
+		return RELATION_SHARED;
+	return RELATION_EXEMPT;
+}
+
+/* Describe the tenant column "name" of a relation in its entry. */
+static void
+set_column(GuardedRelation *entry, const char *name)
+{
+	entry->column = get_attnum(entry->relid, name);
+	if (entry->column > 0)
+	{
+		get_atttypetypmodcoll(entry->relid, entry->column, &entry->type,
+							  &entry->typmod, &entry->collation);
+		entry->kind = tguard_key_kind(entry->type);
+	}
+	if (entry->column <= 0 || entry->kind == KEY_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("guarded relation \"%s\" has lost its tenant column",
+						get_rel_name(entry->relid)),
+				 errdetail(REASON_COLUMN_LOST ": column \"%s\" is missing or no longer of a type that can name a tenant.", name),
+				 tguard_reason(REASON_COLUMN_LOST),
+				 errhint("Restore the column, or call tenantguard.unprotect() under a bypass.")));
+}
+
+/* Is row security enabled?  Of kinds that cannot have any, the row decides. */
+static bool
+is_enabled(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	result = form->relrowsecurity ||
+		(form->relkind != RELKIND_RELATION &&
+		 form->relkind != RELKIND_PARTITIONED_TABLE);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* The parents of a partition or an inheritance child. */
+static List *
+find_parents(Oid relid)
+{
+	List	   *result = NIL;
+	Relation	inherits = table_open(InheritsRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true,
+							  NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		result = lappend_oid(result,
+							 ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent);
+	systable_endscan(scan);
+	table_close(inherits, AccessShareLock);
+	return result;
+}
+
+static void
+inherit_from_parents(GuardedRelation *entry)
+{
+	List	   *parents = find_parents(entry->relid);
+	ListCell   *lc;
+
+	foreach(lc, parents)
+	{
+		GuardedRelation parent = *tguard_relation(lfirst_oid(lc));
+
+		if (parent.mode == RELATION_UNGUARDED ||
+			parent.mode == RELATION_EXEMPT)
+			continue;
+		entry->mode = parent.mode;
+		if (tguard_mode_filters(parent.mode))
+			set_column(entry, get_attname(parent.relid, parent.column, false));
+		break;
+	}
+	list_free(parents);
+}
+
+static void
+describe(GuardedRelation *entry)
+{
+	CatalogRow	row;
+
+	entry->mode = RELATION_UNGUARDED;
+	if (!tguard_catalog_read(entry->relid, &row))
+	{
+		inherit_from_parents(entry);
+		return;
+	}
+	entry->own = true;
+	if (tguard_mode_filters(mode_of_name(row.mode)) && !is_enabled(entry->relid))
+		return;
+	entry->mode = mode_of_name(row.mode);
+	if (tguard_mode_filters(entry->mode))
+		set_column(entry, row.column);
+}
+
+static void
+make_table(void)
+{
+	HASHCTL		ctl = {0};
+
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(GuardedRelation);
+	ctl.hcxt = CacheMemoryContext;
+	relations = hash_create("tenantguard relations", 128, &ctl,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+const GuardedRelation *
+tguard_relation(Oid relid)
+{
+	GuardedRelation *entry;
+	GuardedRelation fresh;
+	uint32		before;
+
+	if (relid < FirstNormalObjectId || tguard_extension() == NULL)
+		return &unguarded;
+	if (relations == NULL)
+		make_table();
+	entry = hash_search(relations, &relid, HASH_FIND, NULL);
+	if (entry && entry->valid)
+		return entry;
+
+	memset(&fresh, 0, sizeof(fresh));
+	fresh.relid = relid;
+	before = generation;
+	describe(&fresh);
+	fresh.valid = (before == generation);
+	entry = hash_search(relations, &relid, HASH_ENTER, NULL);
+	*entry = fresh;
+	return entry;
+}
+
+static void
+relation_invalidated(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	GuardedRelation *entry;
+
+	generation++;
+	if (relations == NULL)
+		return;
+	if (OidIsValid(relid) && !tguard_catalog_is(relid))
+	{
+		entry = hash_search(relations, &relid, HASH_FIND, NULL);
+		if (entry)
+			entry->valid = false;
+		return;
+	}
+	hash_seq_init(&status, relations);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		entry->valid = false;
+}
+
+void
+tguard_relations_init(void)
+{
+	CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
+}

@@ -1,0 +1,46 @@
+/*
+ * cache.h
+ *	  How each relation is guarded, answered by OID.
+ */
+#ifndef TGUARD_RELATIONS_CACHE_H
+#define TGUARD_RELATIONS_CACHE_H
+
+#include "access/attnum.h"
+#include "base/extension.h"
+
+typedef enum RelationMode
+{
+	RELATION_UNGUARDED,			/* never declared */
+	RELATION_EXEMPT,			/* declared to be left alone */
+	RELATION_SHARED,			/* read by all, written under a bypass */
+	RELATION_TENANT,			/* a column names the tenant */
+	RELATION_TENANT_OR_SHARED,	/* ... or is NULL: read by all */
+	RELATION_ROOT				/* the registry: its key is the tenant */
+} RelationMode;
+
+typedef struct GuardedRelation
+{
+	Oid			relid;			/* hash key */
+	bool		valid;
+	RelationMode mode;
+	bool		own;			/* has a row of its own, not its parent's */
+	AttrNumber	column;			/* the tenant column, where there is one */
+	TenantKeyKind kind;
+	Oid			type;			/* the column's declared type, ... */
+	int32		typmod;
+	Oid			collation;
+} GuardedRelation;
+
+/*
+ * How a relation is guarded.  Never NULL; the answer is valid until the next
+ * invalidation, so callers copy what they keep.  Needs a transaction.
+ * Error column_lost where the declared tenant column is gone.
+ */
+extern const GuardedRelation *tguard_relation(Oid relid);
+
+/* Does the mode filter rows by tenant? */
+extern bool tguard_mode_filters(RelationMode mode);
+
+extern void tguard_relations_init(void);
+
+#endif							/* TGUARD_RELATIONS_CACHE_H */

@@ -1,0 +1,268 @@
+/*
+ * catalog.c
+ *	  The table tenantguard.guarded_relation.
+ *
+ * Rows are read and written directly, without SPI: the cache reads them while
+ * a statement is planned, and protect() is run by the owners of tables, who
+ * have no privilege on this one.  Who may write is decided here.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/extension.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_class.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "relations/cache.h"
+#include "relations/catalog.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#define Natts_guarded_relation					7
+#define Anum_guarded_relation_relid				1
+#define Anum_guarded_relation_mode				2
+#define Anum_guarded_relation_tenant_column		3
+#define Anum_guarded_relation_reason			4
+#define Anum_guarded_relation_original_default	5
+#define Anum_guarded_relation_since				6
+#define Anum_guarded_relation_recorded_by		7
+
+/* OID of the table, once this backend has read it. */
+static Oid	catalog_seen = InvalidOid;
+
+bool
+tguard_catalog_is(Oid relid)
+{
+	return relid == catalog_seen;
+}
+
+/* Open the table and look for a relation's row; NULL tuple if there is none. */
+static HeapTuple
+open_row(Oid relid, LOCKMODE lockmode, Relation *table, SysScanDesc *scan)
+{
+	const TguardExtension *ext = tguard_extension();
+	ScanKeyData key;
+
+	catalog_seen = ext->guarded_relation;
+	*table = table_open(ext->guarded_relation, lockmode);
+	ScanKeyInit(&key, Anum_guarded_relation_relid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	*scan = systable_beginscan(*table, tguard_primary_key(*table), true, NULL,
+							   1, &key);
+	return systable_getnext(*scan);
+}
+
+static void
+close_row(Relation table, SysScanDesc scan)
+{
+	systable_endscan(scan);
+	table_close(table, NoLock);
+}
+
+static char *
+text_column(HeapTuple tuple, Relation table, AttrNumber number)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, number, RelationGetDescr(table),
+									 &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+static char *
+name_column(HeapTuple tuple, Relation table, AttrNumber number)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, number, RelationGetDescr(table),
+									 &isnull);
+
+	return isnull ? NULL : pstrdup(NameStr(*DatumGetName(value)));
+}
+
+bool
+tguard_catalog_read(Oid relid, CatalogRow *row)
+{
+	Relation	table;
+	SysScanDesc scan;
+	HeapTuple	tuple = open_row(relid, AccessShareLock, &table, &scan);
+	bool		found = HeapTupleIsValid(tuple);
+
+	if (found)
+	{
+		row->mode = text_column(tuple, table, Anum_guarded_relation_mode);
+		row->column = name_column(tuple, table,
+								  Anum_guarded_relation_tenant_column);
+		if (row->column == NULL)
+			row->column = "";
+	}
+	close_row(table, scan);
+	return found;
+}
+
+void
+tguard_catalog_invalidate(Oid relid)
+{
+	List	   *all;
+	ListCell   *lc;
+
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		return;
+	all = find_all_inheritors(relid, NoLock, NULL);
+	foreach(lc, all)
+	{
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(lc))))
+			CacheInvalidateRelcacheByRelid(lfirst_oid(lc));
+	}
+	list_free(all);
+}
+
+void
+tguard_catalog_remove(Oid relid)
+{
+	Relation	table;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (tguard_extension() == NULL)
+		return;
+	tuple = open_row(relid, RowExclusiveLock, &table, &scan);
+	if (HeapTupleIsValid(tuple))
+		CatalogTupleDelete(table, &tuple->t_self);
+	close_row(table, scan);
+}
+
+void
+tguard_catalog_rename_column(Oid relid, const char *old_name,
+							 const char *new_name)
+{
+	Relation	table;
+	SysScanDesc scan;
+	HeapTuple	tuple = open_row(relid, RowExclusiveLock, &table, &scan);
+	char	   *column;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		column = name_column(tuple, table,
+							 Anum_guarded_relation_tenant_column);
+		if (column && strcmp(column, old_name) == 0)
+		{
+			Datum		values[Natts_guarded_relation] = {0};
+			bool		nulls[Natts_guarded_relation] = {0};
+			bool		replace[Natts_guarded_relation] = {0};
+			NameData	name;
+
+			namestrcpy(&name, new_name);
+			values[Anum_guarded_relation_tenant_column - 1] =
+				NameGetDatum(&name);
+			replace[Anum_guarded_relation_tenant_column - 1] = true;
+			tuple = heap_modify_tuple(tuple, RelationGetDescr(table), values,
+									  nulls, replace);
+			CatalogTupleUpdate(table, &tuple->t_self, tuple);
+		}
+	}
+	close_row(table, scan);
+	tguard_catalog_invalidate(relid);
+}
+
+List *
+tguard_catalog_list(void)
+{
+	const TguardExtension *ext = tguard_extension();
+	List	   *result = NIL;
+	Relation	table;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (ext == NULL)
+		return NIL;
+	table = table_open(ext->guarded_relation, AccessShareLock);
+	scan = systable_beginscan(table, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Oid			relid = DatumGetObjectId(heap_getattr(tuple,
+														  Anum_guarded_relation_relid,
+														  RelationGetDescr(table),
+														  &isnull));
+
+		if (tguard_mode_filters(tguard_relation(relid)->mode))
+			result = lappend(result,
+							 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+														get_rel_name(relid)));
+	}
+	systable_endscan(scan);
+	table_close(table, AccessShareLock);
+	return result;
+}
+
+/* Is the row the same declaration as the new values? */
+static bool
+is_same_declaration(Relation table, HeapTuple tuple, const Datum *values,
+					const bool *nulls)
+{
+	char	   *mode = text_column(tuple, table, Anum_guarded_relation_mode);
+	char	   *column = name_column(tuple, table,
+									 Anum_guarded_relation_tenant_column);
+	bool		has_column = !nulls[Anum_guarded_relation_tenant_column - 1];
+
+	if (strcmp(mode, TextDatumGetCString(values[Anum_guarded_relation_mode - 1])) != 0 ||
+		(column != NULL) != has_column)
+		return false;
+	return column == NULL ||
+		strcmp(column, NameStr(*DatumGetName(values[Anum_guarded_relation_tenant_column - 1]))) == 0;
+}
+
+/*
+ * What an earlier declaration noted (the original default, since when) stays
+ * when it is merely repeated.
+ */
+bool
+tguard_catalog_write(Oid relid, const Datum *declared, const bool *absent,
+					 bool may_change)
+{
+	Datum		values[Natts_guarded_relation];
+	bool		nulls[Natts_guarded_relation] = {false};
+	bool		replace[Natts_guarded_relation] =
+	{false, true, true, true, true, true, true};
+	NameData	recorded_by;
+	Relation	table;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		done = true;
+
+	memcpy(values, declared, sizeof(Datum) * CATALOG_DECLARED);
+	memcpy(nulls, absent, sizeof(bool) * CATALOG_DECLARED);
+	values[Anum_guarded_relation_since - 1] =
+		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	namestrcpy(&recorded_by, GetUserNameFromId(GetUserId(), false));
+	values[Anum_guarded_relation_recorded_by - 1] = NameGetDatum(&recorded_by);
+
+	tuple = open_row(relid, ShareRowExclusiveLock, &table, &scan);
+	if (!HeapTupleIsValid(tuple))
+		CatalogTupleInsert(table, heap_form_tuple(RelationGetDescr(table),
+												  values, nulls));
+	else if (!is_same_declaration(table, tuple, values, nulls))
+	{
+		done = may_change;
+		tuple = heap_modify_tuple(tuple, RelationGetDescr(table), values,
+								  nulls, replace);
+		if (done)
+			CatalogTupleUpdate(table, &tuple->t_self, tuple);
+	}
+	close_row(table, scan);
+	tguard_catalog_invalidate(relid);
+	return done;
+}

@@ -1,0 +1,49 @@
+/*
+ * catalog.h
+ *	  The table tenantguard.guarded_relation.
+ */
+#ifndef TGUARD_RELATIONS_CATALOG_H
+#define TGUARD_RELATIONS_CATALOG_H
+
+#include "nodes/pg_list.h"
+
+typedef struct CatalogRow
+{
+	const char *mode;
+	const char *column;			/* "" where the mode has none */
+} CatalogRow;
+
+/* Read a relation's row; false where it has none. */
+extern bool tguard_catalog_read(Oid relid, CatalogRow *row);
+
+/* How many leading columns of the table a declaration states. */
+#define CATALOG_DECLARED 5
+
+/*
+ * Write a declaration: relid, mode, tenant_column, reason, original_default.
+ * Returns false, and writes nothing, where the relation is declared
+ * differently already and may_change is false.
+ */
+extern bool tguard_catalog_write(Oid relid, const Datum *declared,
+								 const bool *absent, bool may_change);
+
+/* Remove a dropped relation's row, if it has one. */
+extern void tguard_catalog_remove(Oid relid);
+
+/* Follow a rename of a tenant column. */
+extern void tguard_catalog_rename_column(Oid relid, const char *old_name,
+										 const char *new_name);
+
+/* The qualified names of all relations with a row whose mode filters. */
+extern List *tguard_catalog_list(void);
+
+/* Is this the table itself, as far as this backend has seen?  No look-up. */
+extern bool tguard_catalog_is(Oid relid);
+
+/*
+ * Send an invalidation for a relation and its children, at commit, to every
+ * backend: their cached entries and the plans that read the relation go.
+ */
+extern void tguard_catalog_invalidate(Oid relid);
+
+#endif							/* TGUARD_RELATIONS_CATALOG_H */

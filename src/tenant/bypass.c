@@ -1,0 +1,532 @@
+/*
+ * bypass.c
+ *	  The declared way out: who sees every tenant, why and how long.
+ *
+ * There are two kinds.  A lease is opened by begin_bypass() with a reason and
+ * ends with its transaction or, for a session, at a stated time.  A standing
+ * grant makes every transaction of a role a bypass in which no tenant is set,
+ * for programs that cannot call a function: migrations, pg_dump, replication.
+ * An open lease wins over a tenant that is set; a tenant that is set wins over
+ * a standing grant; enter() inside a lease narrows it to one tenant.
+ *
+ * The session's user is judged, never the current one: a SECURITY DEFINER
+ * helper of a privileged owner must not open a bypass for whoever calls it.
+ *
+ * A bypass is never part of a qual.  The plan is built without the filter and
+ * carries the bypass's serial number, which the executor compares.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/parallel.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "base/extension.h"
+#include "base/plancache.h"
+#include "base/settings.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "tcop/tcopprot.h"
+#include "tenant/bypass.h"
+#include "tenant/context.h"
+#include "tenant/leader.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* columns of tenantguard.bypass_grant */
+#define Natts_bypass_grant			5
+#define Anum_bypass_grant_grantee	1
+#define Anum_bypass_grant_purpose	2
+#define Anum_bypass_grant_until		3
+
+/* purposes of a grant */
+#define PURPOSE_MIGRATION	0x01
+#define PURPOSE_BACKUP		0x02
+#define PURPOSE_REPLICATION 0x04
+#define PURPOSE_TEST		0x08
+#define PURPOSE_SUPPORT		0x10
+#define PURPOSE_ANALYTICS	0x20
+#define PURPOSE_JOB			0x40
+#define PURPOSES_STANDING \
+	(PURPOSE_MIGRATION | PURPOSE_BACKUP | PURPOSE_REPLICATION | PURPOSE_TEST)
+#define PURPOSES_REENTRY (PURPOSE_MIGRATION | PURPOSE_TEST | PURPOSE_JOB)
+
+static const struct
+{
+	const char *name;
+	int			bit;
+}			purposes[] =
+{
+	{"migration", PURPOSE_MIGRATION},
+	{"backup", PURPOSE_BACKUP},
+	{"replication", PURPOSE_REPLICATION},
+	{"test", PURPOSE_TEST},
+	{"support", PURPOSE_SUPPORT},
+	{"analytics", PURPOSE_ANALYTICS},
+	{"job", PURPOSE_JOB},
+};
+
+static struct
+{
+	bool		open;
+	bool		session;		/* lasts beyond its transaction */
+	bool		unborn;			/* the transaction that opened it still runs */
+	bool		narrowed;		/* enter() limits it to one tenant */
+	LocalTransactionId lxid;
+	SubTransactionId subid;
+	TimestampTz until;			/* 0: no limit of its own */
+	char	   *reason;
+}			lease;
+
+/* What the grants say about this session's user. */
+static struct
+{
+	bool		known;
+	Oid			table;			/* tenantguard.bypass_grant, once read */
+	Oid			user;
+	int			purposes;
+	TimestampTz until;			/* read again from here on; 0: never */
+}			grants;
+
+static uint32 serial = 1;
+
+/* ---------------------------------------------------------------------
+ * Grants
+ * ---------------------------------------------------------------------
+ */
+
+static int
+purpose_bit(const char *name)
+{
+	for (int i = 0; i < lengthof(purposes); i++)
+	{
+		if (strcmp(name, purposes[i].name) == 0)
+			return purposes[i].bit;
+	}
+	return 0;
+}
+
+static const char *
+purpose_name(int bits)
+{
+	for (int i = 0; i < lengthof(purposes); i++)
+	{
+		if (bits & purposes[i].bit)
+			return purposes[i].name;
+	}
+	return "none";
+}
+
+static void
+read_grant(TupleDesc desc, HeapTuple tuple, TimestampTz now)
+{
+	Datum		values[Natts_bypass_grant];
+	bool		nulls[Natts_bypass_grant];
+	Oid			grantee;
+
+	heap_deform_tuple(tuple, desc, values, nulls);
+	grantee = DatumGetObjectId(values[Anum_bypass_grant_grantee - 1]);
+	if (!is_member_of_role_nosuper(grants.user, grantee))
+		return;
+	if (!nulls[Anum_bypass_grant_until - 1])
+	{
+		TimestampTz until =
+			DatumGetTimestampTz(values[Anum_bypass_grant_until - 1]);
+
+		if (until <= now)
+			return;
+		if (grants.until == 0 || until < grants.until)
+			grants.until = until;
+	}
+	grants.purposes |= purpose_bit(TextDatumGetCString(values[Anum_bypass_grant_purpose - 1]));
+}
+
+static void
+read_grants(Oid table_oid)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Relation	table;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	grants.purposes = 0;
+	grants.until = 0;
+	grants.user = GetSessionUserId();
+	grants.table = table_oid;
+	table = table_open(table_oid, AccessShareLock);
+	grants.known = true;		/* an invalidation from here on clears it */
+	scan = systable_beginscan(table, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		read_grant(RelationGetDescr(table), tuple, now);
+	systable_endscan(scan);
+	table_close(table, AccessShareLock);
+}
+
+/* The purposes granted to this session's user right now. */
+static int
+granted_purposes(void)
+{
+	const TguardExtension *ext = tguard_extension();
+
+	if (ext == NULL || !OidIsValid(ext->bypass_grant))
+		return 0;
+	if (!grants.known || grants.table != ext->bypass_grant ||
+		grants.user != GetSessionUserId() ||
+		(grants.until != 0 && grants.until <= GetCurrentTimestamp()))
+		read_grants(ext->bypass_grant);
+	return grants.purposes;
+}
+
+static void
+grants_invalidated(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == grants.table)
+		grants.known = false;
+}
+
+static void
+membership_invalidated(Datum arg, int cacheid, uint32 hashvalue)
+{
+	grants.known = false;
+}
+
+/* ---------------------------------------------------------------------
+ * The lease
+ * ---------------------------------------------------------------------
+ */
+
+/* What may be seen changed: no plan built before serves from here on. */
+static void
+mode_changed(void)
+{
+	serial++;
+	tguard_leader_publish_bypass(lease.open && !lease.narrowed);
+	tguard_plans_forget();
+}
+
+static void
+log_lease(const char *event)
+{
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("tenantguard: bypass %s: role=%s reason=%s", event,
+					GetUserNameFromId(GetSessionUserId(), true),
+					quote_literal_cstr(lease.reason)),
+			 errhidestmt(true), errhidecontext(true)));
+}
+
+static void
+close_lease(void)
+{
+	if (!lease.open)
+		return;
+	lease.open = false;
+	lease.narrowed = false;
+	mode_changed();
+}
+
+static bool
+lease_is_open(void)
+{
+	if (!lease.open)
+		return false;
+	if (!lease.session && lease.lxid != tguard_lxid(MyProc))
+		close_lease();
+	else if (lease.until != 0 && lease.until <= GetCurrentTimestamp())
+		close_lease();
+	return lease.open;
+}
+
+TguardMode
+tguard_mode(void)
+{
+	if (IsParallelWorker() && tguard_leader_has_bypass())
+		return MODE_BYPASS;
+	if (lease_is_open())
+		return lease.narrowed ? MODE_GUARD : MODE_BYPASS;
+	if (tguard_enforce == ENFORCE_LOG)
+		return MODE_REPORT;
+	if (tguard_context_peek() != NULL)
+		return MODE_GUARD;
+	if (granted_purposes() & PURPOSES_STANDING)
+		return MODE_BYPASS;
+	return MODE_GUARD;
+}
+
+uint32
+tguard_bypass_serial(void)
+{
+	return serial;
+}
+
+bool
+tguard_bypass_is_granted(void)
+{
+	return grants.known && grants.purposes != 0;
+}
+
+bool
+tguard_bypass_allows_reentry(void)
+{
+	int			granted = granted_purposes();
+
+	if (lease_is_open())
+		return superuser_arg(GetSessionUserId()) ||
+			(granted & PURPOSES_REENTRY);
+	return (granted & PURPOSES_REENTRY & PURPOSES_STANDING) != 0;
+}
+
+void
+tguard_bypass_log(const char *statement)
+{
+	bool		leased = lease_is_open();
+
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("tenantguard: bypass used: role=%s reason=%s statement=%s",
+					GetUserNameFromId(GetSessionUserId(), true),
+					leased ? quote_literal_cstr(lease.reason) :
+					purpose_name(granted_purposes() & PURPOSES_STANDING),
+					statement ? statement : "(none)"),
+			 errhidestmt(true), errhidecontext(true)));
+}
+
+void
+tguard_bypass_demand(const char *reason, const char *what, const char *why)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("cannot %s", what),
+			 errdetail("%s: %s", reason, why),
+			 err_generic_string(PG_DIAG_CONSTRAINT_NAME,
+								psprintf("tenantguard_%s", reason)),
+			 errhint("Declare a bypass first: BEGIN; SELECT tenantguard.begin_bypass('reason');")));
+}
+
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	if (!lease.open ||
+		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		 event != XACT_EVENT_PREPARE))
+		return;
+	if (!lease.session || (lease.unborn && event == XACT_EVENT_ABORT))
+	{
+		close_lease();
+		return;
+	}
+	lease.unborn = false;
+	lease.subid = InvalidSubTransactionId;
+	if (lease.narrowed)
+	{
+		lease.narrowed = false; /* the tenant ended with its SET LOCAL */
+		mode_changed();
+	}
+}
+
+/* A lease that was opened in a savepoint ends when that is rolled back. */
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId mySubid,
+					 SubTransactionId parentSubid, void *arg)
+{
+	if (!lease.open || lease.subid != mySubid)
+		return;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		close_lease();
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		lease.subid = parentSubid;
+}
+
+void
+tguard_bypass_init(void)
+{
+	CacheRegisterRelcacheCallback(grants_invalidated, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, membership_invalidated,
+								  (Datum) 0);
+	RegisterXactCallback(transaction_ended, NULL);
+	RegisterSubXactCallback(subtransaction_ended, NULL);
+}
+
+/* ---------------------------------------------------------------------
+ * SQL functions
+ * ---------------------------------------------------------------------
+ */
+
+static void
+deny_bypass(const char *why, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("bypass denied to role \"%s\"",
+					GetUserNameFromId(GetSessionUserId(), true)),
+			 errdetail(REASON_BYPASS_DENIED ": %s", why),
+			 tguard_reason(REASON_BYPASS_DENIED),
+			 errhint("%s", hint)));
+}
+
+/* Decides alone who may open a lease, and where. */
+static void
+check_may_begin(void)
+{
+	if (!tguard_preloaded)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("tenantguard is not preloaded"),
+				 errdetail(REASON_NOT_PRELOADED ": without its library the server can neither bound nor log a bypass."),
+				 tguard_reason(REASON_NOT_PRELOADED),
+				 errhint("Add tenantguard to shared_preload_libraries and restart the server.")));
+	if (IsParallelWorker() || InLocalUserIdChange() ||
+		InSecurityRestrictedOperation())
+		deny_bypass("begin_bypass() was called in a SECURITY DEFINER function or a restricted operation.",
+					"Call it as a statement of its own.");
+	if (!superuser_arg(GetSessionUserId()) && granted_purposes() == 0)
+		deny_bypass("the session's user has no grant.",
+					"A superuser may call tenantguard.grant_bypass(role, purpose).");
+	if (tguard_context_is_pinned() && !lease_is_open())
+		deny_bypass("this transaction has worked for a tenant.",
+					"End it, and begin the bypass in a transaction of its own.");
+}
+
+/* A text argument; NULL and blank are one. */
+static char *
+text_argument(FunctionCallInfo fcinfo, int number)
+{
+	char	   *argument;
+
+	if (PG_ARGISNULL(number))
+		return NULL;
+	argument = text_to_cstring(PG_GETARG_TEXT_PP(number));
+	return strspn(argument, " \t\r\n") == strlen(argument) ? NULL : argument;
+}
+
+/* Is it for the session?  Anything but the two scopes is an error. */
+static bool
+scope_argument(const char *scope, TimestampTz until)
+{
+	if (scope && strcmp(scope, "transaction") == 0)
+	{
+		if (!IsTransactionBlock())
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("a bypass of scope \"transaction\" needs a transaction block"),
+					 errdetail(REASON_BYPASS_SCOPE ": it would end with this statement."),
+					 tguard_reason(REASON_BYPASS_SCOPE),
+					 errhint("Use BEGIN first, or scope => 'session' with until => now() + interval '10 minutes'.")));
+		return false;
+	}
+	if (scope == NULL || strcmp(scope, "session") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown scope of a bypass: \"%s\"", scope ? scope : ""),
+				 errhint("The scopes are \"transaction\" and \"session\".")));
+	if (until == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("a bypass of scope \"session\" needs an end"),
+				 errdetail(REASON_BYPASS_SCOPE ": no time was given at which it ends."),
+				 tguard_reason(REASON_BYPASS_SCOPE),
+				 errhint("Add until => now() + interval '10 minutes'.")));
+	return true;
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_begin_bypass);
+
+/* begin_bypass(reason text, scope text, until timestamptz) RETURNS void */
+Datum
+tenantguard_begin_bypass(PG_FUNCTION_ARGS)
+{
+	char	   *reason = text_argument(fcinfo, 0);
+	char	   *scope = text_argument(fcinfo, 1);
+	TimestampTz until = PG_ARGISNULL(2) ? 0 : PG_GETARG_TIMESTAMPTZ(2);
+	bool		session;
+	char	   *kept;
+
+	check_may_begin();
+	if (reason == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a bypass needs a reason"),
+				 errhint("Say why, for whoever reads the log: tenantguard.begin_bypass('ticket 4711: move invoices').")));
+	session = scope_argument(scope, until);
+	if (until != 0 && until <= GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the end of a bypass must be in the future")));
+
+	kept = MemoryContextStrdup(TopMemoryContext, reason);
+	if (lease.reason)
+		pfree(lease.reason);
+	lease.reason = kept;
+	lease.session = session;
+	lease.unborn = true;
+	lease.narrowed = false;
+	lease.until = until;
+	lease.lxid = tguard_lxid(MyProc);
+	lease.subid = GetCurrentSubTransactionId();
+	lease.open = true;
+	mode_changed();
+	log_lease("opened");
+	PG_RETURN_VOID();
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_end_bypass);
+
+/* end_bypass() RETURNS boolean: whether one was open */
+Datum
+tenantguard_end_bypass(PG_FUNCTION_ARGS)
+{
+	bool		was_open = lease_is_open();
+
+	if (was_open)
+	{
+		log_lease("closed");
+		close_lease();
+	}
+	PG_RETURN_BOOL(was_open);
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_current_bypass);
+
+/* current_bypass() RETURNS text: the reason, a standing purpose, or NULL */
+Datum
+tenantguard_current_bypass(PG_FUNCTION_ARGS)
+{
+	if (!tguard_preloaded || tguard_mode() != MODE_BYPASS)
+		PG_RETURN_NULL();
+	if (lease_is_open())
+		PG_RETURN_TEXT_P(cstring_to_text(lease.reason));
+	PG_RETURN_TEXT_P(cstring_to_text(purpose_name(granted_purposes() & PURPOSES_STANDING)));
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_enter);
+
+/*
+ * enter(tenant text) RETURNS void: SET LOCAL to a tenant.  Inside a bypass of
+ * a purpose that visits many tenants it may be called again and again, and
+ * NULL returns to the whole bypass.
+ */
+Datum
+tenantguard_enter(PG_FUNCTION_ARGS)
+{
+	char	   *tenant = text_argument(fcinfo, 0);
+	bool		reentry = tguard_preloaded && tguard_bypass_allows_reentry();
+
+	if (tenant == NULL && !reentry)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cannot enter the tenant NULL"),
+				 errdetail(REASON_MALFORMED ": no tenant was given, and no bypass is open to return to."),
+				 tguard_reason(REASON_MALFORMED)));
+	tguard_context_enter(tenant, reentry);
+	if (lease_is_open())
+	{
+		lease.narrowed = tenant != NULL;
+		mode_changed();
+	}
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,41 @@
+/*
+ * bypass.h
+ *	  The declared way out: who sees every tenant, why and how long.
+ */
+#ifndef TGUARD_BYPASS_H
+#define TGUARD_BYPASS_H
+
+/* What a statement that reaches guarded relations is planned and run under. */
+typedef enum TguardMode
+{
+	MODE_GUARD,					/* one tenant's rows */
+	MODE_BYPASS,				/* every tenant's rows, declared and logged */
+	MODE_REPORT					/* tenantguard.enforce = log */
+} TguardMode;
+
+/* Decide the mode of a statement that starts now.  Needs a transaction. */
+extern TguardMode tguard_mode(void);
+
+/* Names the bypass in force; a plan built under another one must not run. */
+extern uint32 tguard_bypass_serial(void);
+
+/* Does this session's user hold a grant, as far as is known? No look-up. */
+extern bool tguard_bypass_is_granted(void);
+
+/* May enter() be called again and again in this transaction? */
+extern bool tguard_bypass_allows_reentry(void);
+
+/* Write a statement that runs under the bypass to the server log. */
+extern void tguard_bypass_log(const char *statement);
+
+/*
+ * The error for a command that only a bypass permits.  "what" names the
+ * command and the object ("truncate table \"x\""), "why" what it would do.
+ */
+extern void tguard_bypass_demand(const char *reason, const char *what,
+								 const char *why) pg_attribute_noreturn();
+
+/* Grants of bypasses changed, or everything did. */
+extern void tguard_bypass_init(void);
+
+#endif							/* TGUARD_BYPASS_H */

@@ -1,0 +1,59 @@
+/*
+ * context.h
+ *	  Which tenant the current transaction works for.
+ */
+#ifndef TGUARD_CONTEXT_H
+#define TGUARD_CONTEXT_H
+
+#include "tenant/identity.h"
+#include "utils/guc.h"
+
+/* The hooks of the setting app.current_org_id. */
+extern bool tguard_context_check(char **newval, void **extra,
+								 GucSource source);
+extern void tguard_context_assign(const char *newval, void *extra);
+
+/*
+ * The tenant that counts right now, or NULL: not set, or left over from an
+ * earlier transaction.  Neither verified nor pinned; never an error.
+ */
+extern const TenantIdentity *tguard_context_peek(void);
+
+/*
+ * The tenant for an access to guarded rows.  Verifies it with the registry
+ * and pins it: from here on the transaction can have no other.  Returns NULL
+ * only where tenantguard.missing_context = empty and no tenant is set.
+ *
+ * Errors (42501): no_context, stale_context, context_source, tenant_fixed,
+ * unknown_tenant, suspended_tenant.
+ */
+extern const TenantIdentity *tguard_context_require(void);
+
+/* Why there is no tenant, as an error like tguard_context_require's. */
+extern void tguard_context_complain(void) pg_attribute_noreturn();
+
+/* Was guarded data read or written in this transaction under a tenant? */
+extern bool tguard_context_is_pinned(void);
+
+/*
+ * A number that names the tenant in force within this backend: two equal
+ * numbers are one tenant.  Plans and cursors built for a tenant carry it.
+ */
+extern uint32 tguard_context_serial(void);
+
+/*
+ * A plan was built that holds for this tenant or this mode only, and might be
+ * cached: have it planned again once the tenant changes or the transaction
+ * ends.
+ */
+extern void tguard_context_note_guess(void);
+
+/*
+ * SET LOCAL to a tenant (NULL: none).  "repin" lets a transaction that holds
+ * a bypass go from tenant to tenant.
+ */
+extern void tguard_context_enter(const char *tenant, bool repin);
+
+extern void tguard_context_init(void);
+
+#endif							/* TGUARD_CONTEXT_H */
