@@ -76,7 +76,7 @@ AS $$
 	SELECT p.polname, p.polpermissive
 	FROM pg_catalog.pg_policy AS p
 	WHERE p.polrelid = user_policies.relation
-		AND p.polname NOT IN ('tenantguard_tenant', 'tenantguard_partner')
+		AND NOT pg_catalog.starts_with(p.polname::text, 'tenantguard_')
 	ORDER BY p.polname
 $$;
 COMMENT ON FUNCTION tenantguard.user_policies(oid) IS
@@ -166,6 +166,17 @@ BEGIN
 		RETURN NEXT pg_catalog.format('ALTER POLICY tenantguard_tenant ON %s %s', member_name, condition);
 	END IF;
 
+	-- Rows of no tenant are read by all and written by none.
+	IF mode = 'tenant_or_shared' THEN
+		RETURN QUERY
+		SELECT pg_catalog.format('CREATE POLICY %I ON %s AS RESTRICTIVE FOR %s TO PUBLIC USING (tenantguard.visible(%I))',
+			w.name, member_name, w.command, column_name)
+		FROM (VALUES ('tenantguard_update', 'UPDATE'), ('tenantguard_delete', 'DELETE')) AS w (name, command)
+		WHERE NOT EXISTS (
+			SELECT 1 FROM pg_catalog.pg_policy AS p
+			WHERE p.polrelid = policy_statements.relation AND p.polname = w.name);
+	END IF;
+
 	-- Restrictive policies alone show nothing. Where row security was on
 	-- already, what the user's own policies allow (or not) must stand.
 	IF NOT secured
@@ -208,7 +219,7 @@ AS $$
 	CROSS JOIN LATERAL (
 		SELECT 1 AS step, pg_catalog.format('DROP POLICY %I ON %s', p.polname, c.oid::regclass) AS statement
 		FROM pg_catalog.pg_policy AS p
-		WHERE p.polrelid = c.oid AND p.polname IN ('tenantguard_tenant', 'tenantguard_partner')
+		WHERE p.polrelid = c.oid AND pg_catalog.starts_with(p.polname::text, 'tenantguard_')
 		UNION ALL
 		SELECT 2, pg_catalog.format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', c.oid::regclass)
 		WHERE c.relforcerowsecurity

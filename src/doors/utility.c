@@ -48,7 +48,7 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 	bool		may_keep = tguard_plan_may_keep;
 
 	tguard_reference_callers = error_context_stack;
-	tguard_reference_validating = IsA(statement, AlterTableStmt);
+	tguard_reference_validating = tguard_reference_validates(statement);
 	tguard_plan_may_keep = is_gone_at_commit(statement);
 	PG_TRY();
 	{

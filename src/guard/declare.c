@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/settings.h"
@@ -16,6 +17,7 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "rewrite/rewriteHandler.h"
 #include "relations/cache.h"
 #include "relations/catalog.h"
 #include "replication/logicalworker.h"
@@ -28,6 +30,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
 static void
@@ -42,6 +45,32 @@ demand_owner(Oid relid)
 	if (!tguard_owns_relation(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER,
 					   get_relkind_objtype(get_rel_relkind(relid)), name);
+}
+
+/*
+ * unprotect() runs what is recorded as the original default, perhaps by a
+ * superuser.  So an owner cannot record anything but the column's own.
+ */
+static void
+demand_true_default(Oid relid, const char *column, const char *recorded)
+{
+	AttrNumber	number = get_attnum(relid, column);
+	Relation	relation = table_open(relid, AccessShareLock);
+	Node	   *current = number > 0 && number <= RelationGetNumberOfAttributes(relation) ?
+		build_column_default(relation, number) : NULL;
+	char	   *text = current ?
+		deparse_expression(current, deparse_context_for(RelationGetRelationName(relation),
+														relid), false, false) : NULL;
+
+	table_close(relation, AccessShareLock);
+	if (!superuser() && (text == NULL || strcmp(text, recorded) != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot record a default that column \"%s\" does not have",
+						column),
+				 errdetail(REASON_DDL ": the default would be run by whoever calls unprotect()."),
+				 tguard_reason(REASON_DDL),
+				 errhint("Use SELECT tenantguard.protect(relation, tenant_column).")));
 }
 
 TGUARD_SQL_FUNCTION(tenantguard_record_relation);
@@ -70,6 +99,9 @@ tenantguard_record_relation(PG_FUNCTION_ARGS)
 		nulls[i] = PG_ARGISNULL(i);
 		values[i] = nulls[i] ? (Datum) 0 : PG_GETARG_DATUM(i);
 	}
+	if (!nulls[4] && !nulls[2])
+		demand_true_default(relid, NameStr(*PG_GETARG_NAME(2)),
+							text_to_cstring(PG_GETARG_TEXT_PP(4)));
 	if (!tguard_catalog_write(relid, values, nulls, bypass))
 		tguard_bypass_demand(REASON_DDL,
 							 psprintf("change how relation \"%s\" is guarded",

@@ -7,29 +7,71 @@
  * dangling row valid, a filtered cascade would leave orphans.
  *
  * The server runs them under the flag SECURITY_NOFORCE_RLS, and validates a
- * new key inside ALTER TABLE.  The flag alone proves nothing: triggers that
- * fire in a cascade run under it too, with whatever statements their authors
- * wrote.  But between the executor (or ALTER TABLE) and the planning of a
- * foreign key's query there is exactly one error context, SPI's own, while
- * every procedural language and SQL function pushes another one first.  So
- * the stack is compared with its top at the moment when the executor was
- * entered; besides, the query must have the plain shape that the server
- * writes.
+ * new key inside ALTER TABLE.  The flag alone proves nothing: triggers, CHECK
+ * constraints and casts that run in a cascade run under it too, with whatever
+ * statements their authors wrote.  So three things are asked besides.
+ *
+ * Who calls?  Between the executor (or ALTER TABLE) and the planning of a
+ * foreign key's query there is exactly one error context, SPI's own.  Every
+ * procedural language and SQL function pushes another one first; their
+ * addresses differ.  SPI's callback is private, so its address is learned
+ * once, by planning a query of our own through SPI.
+ *
+ * With what?  A few functions of the server, such as query_to_xml(), run a
+ * caller's text through SPI without an error context of their own, but give
+ * it no parameters, and a foreign key's query compares columns with them.
+ *
+ * What?  It has the plain shape that the server writes.
+ *
+ * While a key is validated there are no parameters; there the statement must
+ * be one that evaluates no user's expression at all.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_constraint.h"
+#include "executor/spi.h"
 #include "guard/reference.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/syscache.h"
 
 ErrorContextCallback *tguard_reference_callers = NULL;
 bool		tguard_reference_validating = false;
 
+static void (*spi_callback) (void *arg) = NULL;
+static bool learning = false;
+
+/* Plan a query of our own through SPI; the planner door passes here again. */
+static void
+learn_spi_callback(void)
+{
+	PG_TRY();
+	{
+		learning = true;
+		SPI_connect();
+		(void) SPI_execute("SELECT 1", true, 1);
+		SPI_finish();
+	}
+	PG_FINALLY();
+	{
+		learning = false;
+	}
+	PG_END_TRY();
+}
+
 static bool
 is_called_by_server(void)
 {
-	return error_context_stack != NULL &&
-		(error_context_stack->previous == NULL ||
-		 error_context_stack->previous == tguard_reference_callers);
+	ErrorContextCallback *top = error_context_stack;
+
+	if (top == NULL ||
+		(top->previous != NULL && top->previous != tguard_reference_callers))
+		return false;
+	if (spi_callback == NULL)
+		learn_spi_callback();
+	return top->callback == spi_callback;
 }
 
 /* Plain relations and their join, no sub-selects, no functions in FROM. */
@@ -40,7 +82,7 @@ has_plain_shape(Query *query, int most_relations)
 	int			count = 0;
 
 	if (query->commandType == CMD_INSERT || query->commandType == CMD_MERGE ||
-		query->hasSubLinks || query->cteList != NIL ||
+		query->hasSubLinks || query->hasTargetSRFs || query->cteList != NIL ||
 		query->hasModifyingCTE || query->returningList != NIL)
 		return false;
 	foreach(lc, query->rtable)
@@ -55,14 +97,31 @@ has_plain_shape(Query *query, int most_relations)
 	return count >= 1 && count <= most_relations;
 }
 
+static bool
+has_parameter(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param))
+		return ((Param *) node)->paramkind == PARAM_EXTERN;
+	return expression_tree_walker(node, has_parameter, context);
+}
+
 bool
 tguard_reference_is_planning(Query *query)
 {
+	if (learning)
+	{
+		spi_callback = error_context_stack->callback;
+		return false;
+	}
 	if (InNoForceRLSOperation())
-		return is_called_by_server() && has_plain_shape(query, 1);
+		return has_plain_shape(query, 1) &&
+			has_parameter(query->jointree->quals, NULL) &&
+			is_called_by_server();
 	if (tguard_reference_validating)
-		return is_called_by_server() && has_plain_shape(query, 2) &&
-			query->commandType == CMD_SELECT;
+		return query->commandType == CMD_SELECT &&
+			has_plain_shape(query, 2) && is_called_by_server();
 	return false;
 }
 
@@ -70,4 +129,64 @@ bool
 tguard_reference_is_running(void)
 {
 	return InNoForceRLSOperation() || tguard_reference_validating;
+}
+
+/* ---------------------------------------------------------------------
+ * Statements that validate
+ * ---------------------------------------------------------------------
+ */
+
+static bool
+is_foreign_key(RangeVar *relation, const char *name)
+{
+	Oid			relid = RangeVarGetRelid(relation, NoLock, true);
+	Oid			constraint = OidIsValid(relid) ?
+		get_relation_constraint_oid(relid, name, true) : InvalidOid;
+	HeapTuple	tuple;
+	bool		result = false;
+
+	if (!OidIsValid(constraint))
+		return false;
+	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_constraint) GETSTRUCT(tuple))->contype ==
+			CONSTRAINT_FOREIGN;
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
+static bool
+validates_only(AlterTableStmt *statement, AlterTableCmd *command)
+{
+	switch (command->subtype)
+	{
+		case AT_AddConstraint:
+			return IsA(command->def, Constraint) &&
+				((Constraint *) command->def)->contype == CONSTR_FOREIGN;
+		case AT_ValidateConstraint:
+			return is_foreign_key(statement->relation, command->name);
+		case AT_AttachPartition:
+		case AT_DetachPartition:
+			return true;
+		default:
+			return false;
+	}
+}
+
+bool
+tguard_reference_validates(Node *statement)
+{
+	ListCell   *lc;
+
+	if (!IsA(statement, AlterTableStmt))
+		return false;
+	foreach(lc, ((AlterTableStmt *) statement)->cmds)
+	{
+		if (!validates_only((AlterTableStmt *) statement,
+							lfirst_node(AlterTableCmd, lc)))
+			return false;
+	}
+	return true;
 }

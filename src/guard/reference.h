@@ -14,8 +14,11 @@
  */
 extern ErrorContextCallback *tguard_reference_callers;
 
-/* Is an ALTER TABLE running, which may validate a foreign key? */
+/* Does a statement run that may validate foreign keys? The doors keep it. */
 extern bool tguard_reference_validating;
+
+/* Is this a statement that validates foreign keys and runs no user's code? */
+extern bool tguard_reference_validates(Node *statement);
 
 /* Is the query that is about to be planned a foreign key's own? */
 extern bool tguard_reference_is_planning(Query *query);
