@@ -342,6 +342,14 @@ BEGIN
 END
 $$;
 
+-- For the log-in: one person by its exact address.
+CREATE FUNCTION person_by_email(address text)
+RETURNS TABLE (id uuid, password_hash text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = helpdesk, pg_temp
+AS $$
+	SELECT u.id, u.password_hash FROM users u WHERE u.email = address
+$$;
+
 -- The application: plain grants.  Of users it may add rows, never read them:
 -- e-mail addresses and password hashes are not one organization's.
 GRANT USAGE ON SCHEMA helpdesk TO helpdesk_app;

@@ -24,7 +24,8 @@ typedef enum TguardEnforce
 typedef enum TguardMissing
 {
 	MISSING_ERROR,
-	MISSING_EMPTY				/* without a tenant guarded relations are empty */
+	MISSING_EMPTY				/* without a tenant guarded relations are
+								 * empty */
 } TguardMissing;
 
 extern int	tguard_context_scope;

@@ -57,10 +57,10 @@ demand_true_default(Oid relid, const char *column, const char *recorded)
 	AttrNumber	number = get_attnum(relid, column);
 	Relation	relation = table_open(relid, AccessShareLock);
 	Node	   *current = number > 0 && number <= RelationGetNumberOfAttributes(relation) ?
-		build_column_default(relation, number) : NULL;
+	build_column_default(relation, number) : NULL;
 	char	   *text = current ?
-		deparse_expression(current, deparse_context_for(RelationGetRelationName(relation),
-														relid), false, false) : NULL;
+	deparse_expression(current, deparse_context_for(RelationGetRelationName(relation),
+													relid), false, false) : NULL;
 
 	table_close(relation, AccessShareLock);
 	if (!superuser() && (text == NULL || strcmp(text, recorded) != 0))

@@ -64,7 +64,7 @@ typedef struct TenantParams
 	MemoryContext context;
 } TenantParams;
 
-Planning  *tguard_plan = NULL;
+Planning   *tguard_plan = NULL;
 bool		tguard_plan_may_keep = false;
 
 static Query *analyzed = NULL;	/* see tguard_plan_note_analyzed */
@@ -332,10 +332,10 @@ bind_tenant(QueryDesc *queryDesc, const TenantIdentity *identity)
 	int			count = original ? original->numParams : 0;
 	int			stored = original && original->paramFetch ? 0 : count;
 	Size		size = offsetof(ParamListInfoData, params) +
-		count * sizeof(ParamExternData);
+	count * sizeof(ParamExternData);
 	TenantParams *tenant = palloc0(MAXALIGN(sizeof(TenantParams)) + size);
 	ParamListInfo wrapper =
-		(ParamListInfo) ((char *) tenant + MAXALIGN(sizeof(TenantParams)));
+	(ParamListInfo) ((char *) tenant + MAXALIGN(sizeof(TenantParams)));
 
 	if (original)
 		memcpy(wrapper, original, offsetof(ParamListInfoData, params) +

@@ -141,7 +141,7 @@ is_foreign_key(RangeVar *relation, const char *name)
 {
 	Oid			relid = RangeVarGetRelid(relation, NoLock, true);
 	Oid			constraint = OidIsValid(relid) ?
-		get_relation_constraint_oid(relid, name, true) : InvalidOid;
+	get_relation_constraint_oid(relid, name, true) : InvalidOid;
 	HeapTuple	tuple;
 	bool		result = false;
 

@@ -36,6 +36,7 @@ static const struct
 	Oid			operator;
 	Oid			function;
 }			equality[KEY_KINDS] =
+
 {
 	{96, F_INT4EQ},
 	{410, F_INT8EQ},
@@ -48,8 +49,8 @@ tguard_filter_clause(TenantKeyKind kind, Expr *column, Expr *tenant,
 					 Oid collation)
 {
 	OpExpr	   *clause = (OpExpr *)
-		make_opclause(equality[kind].operator, BOOLOID, false, column, tenant,
-					  InvalidOid, collation);
+	make_opclause(equality[kind].operator, BOOLOID, false, column, tenant,
+				  InvalidOid, collation);
 
 	clause->opfuncid = equality[kind].function;
 	return (Expr *) clause;

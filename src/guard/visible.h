@@ -9,7 +9,8 @@
 typedef enum RowCheck
 {
 	CHECK_NEW,					/* a row that is written */
-	CHECK_ROOT,					/* a new row of the root: a sign-up has no tenant */
+	CHECK_ROOT,					/* a new row of the root: a sign-up has no
+								 * tenant */
 	CHECK_CONFLICT				/* the row that ON CONFLICT met */
 } RowCheck;
 

@@ -46,7 +46,7 @@ describe_target(WriteTarget *target, Query *query, Oid relid)
 	Relation	rel = table_open(relid, NoLock);
 	TriggerDesc *triggers = rel->trigdesc;
 	bool		children = rel->rd_rel->relkind != RELKIND_RELATION ||
-		rel->rd_rel->relhassubclass;
+	rel->rd_rel->relhassubclass;
 
 	target->query = query;
 	target->relid = relid;

@@ -63,6 +63,7 @@ static const struct
 	const char *name;
 	int			bit;
 }			purposes[] =
+
 {
 	{"migration", PURPOSE_MIGRATION},
 	{"backup", PURPOSE_BACKUP},
@@ -138,7 +139,7 @@ read_grant(TupleDesc desc, HeapTuple tuple, TimestampTz now)
 	if (!nulls[Anum_bypass_grant_until - 1])
 	{
 		TimestampTz until =
-			DatumGetTimestampTz(values[Anum_bypass_grant_until - 1]);
+		DatumGetTimestampTz(values[Anum_bypass_grant_until - 1]);
 
 		if (until <= now)
 			return;

@@ -183,7 +183,7 @@ tguard_context_assign(const char *newval, void *extra)
 {
 	ContextValue *value = extra;
 	bool		same = live && value &&
-		strcmp(live->text, value->text) == 0;
+	strcmp(live->text, value->text) == 0;
 
 	live = value;
 	tguard_leader_publish_tenant(value ? value->lxid :

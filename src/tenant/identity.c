@@ -133,7 +133,7 @@ text_matches(const char *text, Datum value)
 	struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
 	size_t		length = VARSIZE_ANY_EXHDR(packed);
 	bool		result = strlen(text) == length &&
-		memcmp(VARDATA_ANY(packed), text, length) == 0;
+	memcmp(VARDATA_ANY(packed), text, length) == 0;
 
 	if ((Pointer) packed != DatumGetPointer(value))
 		pfree(packed);
