@@ -195,17 +195,24 @@ TGUARD_SQL_FUNCTION(tenantguard_catalog_changed);
 
 /*
  * Trigger on guarded_relation, registry and bypass_grant: whoever changes a
- * row by hand, or restores a dump, is seen by every backend.
+ * row by hand, or restores a dump, is seen by every backend.  To change or
+ * remove by hand how a relation is guarded takes a bypass.
  */
 Datum
 tenantguard_catalog_changed(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	const TguardExtension *ext = tguard_extension();
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("catalog_changed() was not called as a trigger")));
+	if (tguard_preloaded && tguard_mode() == MODE_GUARD &&
+		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && ext &&
+		ext->guarded_relation == RelationGetRelid(trigger->tg_relation))
+		tguard_bypass_demand(REASON_DDL, "change how relations are guarded",
+							 "rows of tenantguard.guarded_relation were changed by hand.");
 	CacheInvalidateRelcacheByRelid(RelationGetRelid(trigger->tg_relation));
 	return PointerGetDatum(NULL);
 }

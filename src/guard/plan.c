@@ -424,7 +424,13 @@ admit_for_tenant(QueryDesc *queryDesc, int eflags, PlanPurpose purpose,
 	if (purpose == PLAN_ONE_TENANT && serial != tguard_context_serial())
 		refuse_plan("it was built for another tenant.");
 	if (!explain)
+	{
+		/* nobody's rows may be read where that is the setting, not written */
+		if (identity == NULL && (queryDesc->operation != CMD_SELECT ||
+								 queryDesc->plannedstmt->hasModifyingCTE))
+			tguard_context_complain();
 		refuse_keeping_rows(queryDesc, false);
+	}
 	bind_tenant(queryDesc, identity);
 }
 
