@@ -49,8 +49,9 @@ $(OBJS): Makefile $(wildcard src/*.h src/*/*.h)
 $(SCRIPT): $(sort $(wildcard sql/[0-9]*.sql)) $(EXTENSION).control
 	cat $(filter %.sql,$^) > $@
 
-# TESTS='context door_*' runs these alone, on objects already compiled.
-export TESTS
+# TESTS='context door_*' runs these alone, on objects already compiled;
+# BENCH_OPTS goes to test/bench/run.
+export TESTS BENCH_OPTS
 demo test bench lint:
 	@bash test/tools/sandbox $@
 
