@@ -30,6 +30,22 @@ guard_start(QueryDesc *queryDesc, int eflags)
 	next_start(queryDesc, eflags);
 }
 
+/* Functions below a cursor WITH HOLD may read other cursors meanwhile. */
+static void
+run_held(TGUARD_RUN_ARGS)
+{
+	tguard_plan_held = true;
+	PG_TRY();
+	{
+		next_run(TGUARD_RUN_PASS);
+	}
+	PG_FINALLY();
+	{
+		tguard_plan_held = false;
+	}
+	PG_END_TRY();
+}
+
 static void
 guard_run(TGUARD_RUN_ARGS)
 {
@@ -38,7 +54,10 @@ guard_run(TGUARD_RUN_ARGS)
 	if (queryDesc->plannedstmt->invalItems != NIL)
 		tguard_plan_readmit(queryDesc);
 	tguard_reference_callers = error_context_stack;
-	next_run(TGUARD_RUN_PASS);
+	if (!tguard_plan_held && tguard_plan_portal_is_held())
+		run_held(TGUARD_RUN_PASS);
+	else
+		next_run(TGUARD_RUN_PASS);
 	tguard_reference_callers = callers;
 }
 

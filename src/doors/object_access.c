@@ -11,7 +11,6 @@
 #include "base/errors.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_extension.h"
 #include "doors/doors.h"
 #include "guard/ddl_rules.h"
 
@@ -28,8 +27,6 @@ guard_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 		tguard_rule_truncate(objectId);
 	else if (access == OAT_DROP && classId == RelationRelationId && subId == 0)
 		tguard_rule_drop_relation(objectId);
-	else if (access == OAT_DROP && classId == ExtensionRelationId)
-		tguard_rule_drop_extension(objectId);
 }
 
 void

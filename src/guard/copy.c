@@ -81,7 +81,7 @@ CopyStmt *
 tguard_copy_guarded(CopyStmt *statement)
 {
 	Oid			relid;
-	RelationMode mode;
+	const GuardedRelation *relation;
 
 	if (statement->relation == NULL)
 		return statement;
@@ -90,9 +90,10 @@ tguard_copy_guarded(CopyStmt *statement)
 							 AccessShareLock, true);
 	if (!OidIsValid(relid))
 		return statement;
-	mode = tguard_relation(relid)->mode;
-	if (!tguard_mode_filters(mode) &&
-		!(mode == RELATION_SHARED && statement->is_from))
+	relation = tguard_relation(relid);
+	if (!tguard_mode_filters(relation->mode) &&
+		!(statement->is_from &&
+		  (relation->mode == RELATION_SHARED || relation->below)))
 		return statement;
 	switch (tguard_mode())
 	{

@@ -14,6 +14,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_policy.h"
 #include "commands/policy.h"
+#include "lib/stringinfo.h"
 #include "guard/ddl_rules.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -81,12 +82,44 @@ tguard_rule_truncate(Oid relid)
 	}
 }
 
+/* The extension goes, and its table first: say what is open from now on. */
+static void
+say_farewell(void)
+{
+	List	   *names = tguard_catalog_list();
+	ListCell   *lc;
+	StringInfoData text;
+
+	if (names == NIL)
+		return;
+	initStringInfo(&text);
+	foreach(lc, names)
+		appendStringInfo(&text, "%s%s", text.len ? ", " : "",
+						 (char *) lfirst(lc));
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("tenantguard: extension dropped: role=%s no longer guarded=%s",
+					GetUserNameFromId(GetSessionUserId(), true), text.data),
+			 errhidestmt(true), errhidecontext(true)));
+	ereport(WARNING,
+			(errmsg("%d relations are no longer guarded", list_length(names)),
+			 errdetail("Superusers and roles with BYPASSRLS see every tenant in %s.",
+					   text.data),
+			 errhint("Row security stays enabled on them without a policy of ours: other roles see nothing until you disable it or write policies.")));
+}
+
 void
 tguard_rule_drop_relation(Oid relid)
 {
-	const GuardedRelation *relation = tguard_relation(relid);
-	bool		guard = (tguard_mode() == MODE_GUARD);
+	const TguardExtension *ext = tguard_extension();
+	const GuardedRelation *relation;
+	bool		guard;
 
+	if (ext && relid == ext->guarded_relation)
+		say_farewell();
+	if (ext == NULL || get_rel_namespace(relid) == ext->schema)
+		return;
+	relation = tguard_relation(relid);
+	guard = (tguard_mode() == MODE_GUARD);
 	if (relation->mode == RELATION_UNGUARDED && !relation->own)
 		return;
 	if (guard && tguard_context_peek())
@@ -101,31 +134,6 @@ tguard_rule_drop_relation(Oid relid)
 	}
 	if (relation->own)
 		tguard_catalog_remove(relid);
-}
-
-void
-tguard_rule_drop_extension(Oid extension)
-{
-	const TguardExtension *ext = tguard_extension();
-	List	   *names;
-	ListCell   *lc;
-	char	   *text = NULL;
-
-	if (ext == NULL || ext->extension != extension)
-		return;
-	names = tguard_catalog_list();
-	foreach(lc, names)
-		text = text ? psprintf("%s, %s", text, (char *) lfirst(lc)) : lfirst(lc);
-	if (text == NULL)
-		return;
-	ereport(LOG_SERVER_ONLY,
-			(errmsg("tenantguard: extension dropped: role=%s no longer guarded=%s",
-					GetUserNameFromId(GetSessionUserId(), true), text)));
-	ereport(WARNING,
-			(errmsg("%d relations are no longer guarded",
-					list_length(names)),
-			 errdetail("Every role with privileges on them sees all tenants: %s.",
-					   text)));
 }
 
 /* ---------------------------------------------------------------------
@@ -343,20 +351,45 @@ retire_partner(CreatePolicyStmt *statement)
 					   statement->policy_name)));
 }
 
+static void
+follow_rename(RenameStmt *statement)
+{
+	Oid			relid = relation_of(statement->relation);
+
+	if (statement->renameType == OBJECT_COLUMN && OidIsValid(relid))
+		tguard_catalog_rename_column(relid, statement->subname,
+									 statement->newname);
+}
+
+/* A relation got a parent or lost one: what both inherit is read anew. */
+static void
+follow_inheritance(AlterTableStmt *statement)
+{
+	ListCell   *lc;
+
+	foreach(lc, statement->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+		Oid			relid = relation_of(statement->relation);
+
+		if (command->subtype == AT_AttachPartition)
+			relid = relation_of(((PartitionCmd *) command->def)->name);
+		else if (command->subtype != AT_AddInherit)
+			continue;
+		if (OidIsValid(relid))
+			tguard_catalog_invalidate(relid);
+	}
+}
+
 void
 tguard_rule_after(Node *statement)
 {
-	RenameStmt *rename;
-	Oid			relid;
-
 	if (tguard_extension() == NULL)
 		return;
 	if (IsA(statement, CreatePolicyStmt))
 		retire_partner((CreatePolicyStmt *) statement);
-	if (!IsA(statement, RenameStmt))
-		return;
-	rename = (RenameStmt *) statement;
-	relid = relation_of(rename->relation);
-	if (rename->renameType == OBJECT_COLUMN && OidIsValid(relid))
-		tguard_catalog_rename_column(relid, rename->subname, rename->newname);
+	else if (IsA(statement, RenameStmt))
+		follow_rename((RenameStmt *) statement);
+	else if (IsA(statement, AlterTableStmt))
+		follow_inheritance((AlterTableStmt *) statement);
 }

@@ -7,10 +7,9 @@
 
 #include "nodes/parsenodes.h"
 
-/* By OID, from the object door: TRUNCATE, DROP of relations and of us. */
+/* By OID, from the object door: TRUNCATE, DROP of relations, also our own. */
 extern void tguard_rule_truncate(Oid relid);
 extern void tguard_rule_drop_relation(Oid relid);
-extern void tguard_rule_drop_extension(Oid extension);
 
 /* Before a utility statement runs: error ddl_refused, or nothing. */
 extern void tguard_rule_before(Node *statement);

@@ -66,6 +66,7 @@ typedef struct TenantParams
 
 Planning   *tguard_plan = NULL;
 bool		tguard_plan_may_keep = false;
+bool		tguard_plan_held = false;
 
 static Query *analyzed = NULL;	/* see tguard_plan_note_analyzed */
 static Oid	lookup_relation = InvalidOid;
@@ -124,6 +125,20 @@ choose_purpose(Query *query, bool custom)
 	}
 }
 
+/*
+ * What the executor compares the plan with, besides its purpose.  Taken when
+ * planning begins: functions that are folded may change the tenant meanwhile.
+ */
+static uint32
+stamp_serial(PlanPurpose purpose)
+{
+	if (purpose == PLAN_ONE_TENANT)
+		return tguard_context_serial();
+	if (purpose == PLAN_BYPASS)
+		return tguard_bypass_serial();
+	return 0;
+}
+
 bool
 tguard_plan_begin(Planning *state, Query *query, bool custom)
 {
@@ -139,6 +154,7 @@ tguard_plan_begin(Planning *state, Query *query, bool custom)
 	}
 	else
 		state->purpose = choose_purpose(query, custom);
+	state->serial = stamp_serial(state->purpose);
 	state->up = tguard_plan;
 	tguard_plan = state;
 	return true;
@@ -209,17 +225,6 @@ stamp_item(int cache, uint32 value)
 	return item;
 }
 
-/* What the executor compares the plan with, besides its purpose. */
-static uint32
-stamp_serial(PlanPurpose purpose)
-{
-	if (purpose == PLAN_ONE_TENANT)
-		return tguard_context_serial();
-	if (purpose == PLAN_BYPASS)
-		return tguard_bypass_serial();
-	return 0;
-}
-
 void
 tguard_plan_stamp(const Planning *state, PlannedStmt *plan)
 {
@@ -236,7 +241,7 @@ tguard_plan_stamp(const Planning *state, PlannedStmt *plan)
 		tguard_context_note_guess();
 	plan->invalItems =
 		list_concat(list_make3(stamp_item(STAMP_CACHE, purpose),
-							   stamp_item(STAMP_CACHE, stamp_serial(purpose)),
+							   stamp_item(STAMP_CACHE, state->serial),
 							   stamp_item(TGUARD_PLAN_CACHE,
 										  TGUARD_PLAN_HASH)),
 					plan->invalItems);
@@ -382,6 +387,12 @@ refuse_plan(const char *found)
 			 errhint("Run the statement again: it will be planned anew.")));
 }
 
+bool
+tguard_plan_portal_is_held(void)
+{
+	return ActivePortal && (ActivePortal->cursorOptions & CURSOR_OPT_HOLD);
+}
+
 /*
  * Rows that a statement keeps beyond the transaction would belong to whoever
  * comes next on the connection.
@@ -389,14 +400,12 @@ refuse_plan(const char *found)
 static void
 refuse_keeping_rows(QueryDesc *queryDesc, bool bypass)
 {
-	if (ActivePortal && ActivePortal->status == PORTAL_DEFINED &&
-		(ActivePortal->cursorOptions & CURSOR_OPT_HOLD) &&
+	if ((tguard_plan_held || tguard_plan_portal_is_held()) &&
 		tguard_context_scope == SCOPE_TRANSACTION)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("cannot hold a cursor over guarded relations beyond its transaction"),
-				 errdetail(REASON_HELD_CURSOR ": cursor \"%s\" was declared WITH HOLD; the next tenant on this connection could read it.",
-						   ActivePortal->name),
+				 errdetail(REASON_HELD_CURSOR ": it was declared WITH HOLD; the next tenant on this connection could read it."),
 				 tguard_reason(REASON_HELD_CURSOR),
 				 errhint("Declare it without WITH HOLD, and read it inside the transaction.")));
 	if (!bypass && queryDesc->dest &&

@@ -27,6 +27,7 @@ typedef struct Planning
 {
 	struct Planning *up;
 	PlanPurpose purpose;
+	uint32		serial;			/* the tenant or bypass when planning began */
 	bool		reached;		/* a guarded relation is read */
 	bool		signed_up;		/* a row is inserted into the root */
 	Oid			lookup;			/* the relation that PLAN_LOOKUP exempts */
@@ -72,5 +73,14 @@ extern void tguard_plan_lookup(Oid relid);
  * DROP AS.
  */
 extern bool tguard_plan_may_keep;
+
+/*
+ * Does a cursor run that outlives its transaction?  The executor door sets it,
+ * so that the statements of functions below the cursor know.
+ */
+extern bool tguard_plan_held;
+
+/* Will the portal that runs right now outlive its transaction? */
+extern bool tguard_plan_portal_is_held(void);
 
 #endif							/* TGUARD_PLAN_H */

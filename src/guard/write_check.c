@@ -294,18 +294,34 @@ refuse_shared(Oid relid)
 			 errhint("Declare a bypass first: BEGIN; SELECT tenantguard.begin_bypass('reason');")));
 }
 
+/* Rows that reach a guarded child through its parent would go unchecked. */
+static void
+refuse_parent(Oid relid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("cannot write to relation \"%s\", which has guarded children",
+					get_rel_name(relid)),
+			 errdetail(REASON_FOREIGN_TENANT ": the relation itself is not guarded, so nothing would say whose the rows are."),
+			 tguard_reason(REASON_FOREIGN_TENANT),
+			 errhint("Write to the child, or call tenantguard.protect() for the parent.")));
+}
+
 static void
 check_target(Query *query)
 {
 	Oid			relid;
+	const GuardedRelation *relation;
 	WriteTarget target;
 	RelationMode mode;
 
 	if (query->commandType == CMD_SELECT || query->resultRelation == 0)
 		return;
 	relid = rt_fetch(query->resultRelation, query->rtable)->relid;
-	mode = tguard_relation(relid)->mode;
-	if (mode != RELATION_SHARED && !tguard_mode_filters(mode))
+	relation = tguard_relation(relid);
+	mode = relation->mode;
+	if (mode != RELATION_SHARED && !tguard_mode_filters(mode) &&
+		!(relation->below && query->commandType != CMD_DELETE))
 		return;
 	if (!tguard_plan_filters())
 	{
@@ -313,6 +329,8 @@ check_target(Query *query)
 		tguard_plan->reached = true;
 		return;
 	}
+	if (relation->below)
+		refuse_parent(relid);
 	if (mode == RELATION_SHARED)
 		refuse_shared(relid);
 	describe_target(&target, query, relid);

@@ -15,18 +15,14 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "access/transam.h"
 #include "base/errors.h"
-#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "miscadmin.h"
 #include "relations/cache.h"
 #include "relations/catalog.h"
-#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -98,32 +94,10 @@ is_enabled(Oid relid)
 	return result;
 }
 
-/* The parents of a partition or an inheritance child. */
-static List *
-find_parents(Oid relid)
-{
-	List	   *result = NIL;
-	Relation	inherits = table_open(InheritsRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true,
-							  NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		result = lappend_oid(result,
-							 ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent);
-	systable_endscan(scan);
-	table_close(inherits, AccessShareLock);
-	return result;
-}
-
 static void
 inherit_from_parents(GuardedRelation *entry)
 {
-	List	   *parents = find_parents(entry->relid);
+	List	   *parents = tguard_catalog_parents(entry->relid);
 	ListCell   *lc;
 
 	foreach(lc, parents)
@@ -141,6 +115,28 @@ inherit_from_parents(GuardedRelation *entry)
 	list_free(parents);
 }
 
+/* Is a child guarded by a row of its own? */
+static bool
+has_guarded_child(Oid relid)
+{
+	List	   *children;
+	ListCell   *lc;
+	CatalogRow	row;
+
+	if (!has_subclass(relid))
+		return false;
+	children = find_all_inheritors(relid, NoLock, NULL);
+	foreach(lc, children)
+	{
+		if (lfirst_oid(lc) != relid &&
+			tguard_catalog_read(lfirst_oid(lc), &row) &&
+			tguard_mode_filters(mode_of_name(row.mode)) &&
+			is_enabled(lfirst_oid(lc)))
+			return true;
+	}
+	return false;
+}
+
 static void
 describe(GuardedRelation *entry)
 {
@@ -150,6 +146,8 @@ describe(GuardedRelation *entry)
 	if (!tguard_catalog_read(entry->relid, &row))
 	{
 		inherit_from_parents(entry);
+		entry->below = entry->mode == RELATION_UNGUARDED &&
+			has_guarded_child(entry->relid);
 		return;
 	}
 	entry->own = true;

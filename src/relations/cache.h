@@ -24,6 +24,7 @@ typedef struct GuardedRelation
 	bool		valid;
 	RelationMode mode;
 	bool		own;			/* has a row of its own, not its parent's */
+	bool		below;			/* unguarded, but one of its children is not */
 	AttrNumber	column;			/* the tenant column, where there is one */
 	TenantKeyKind kind;
 	Oid			type;			/* the column's declared type, ... */
@@ -38,7 +39,11 @@ typedef struct GuardedRelation
  */
 extern const GuardedRelation *tguard_relation(Oid relid);
 
-/* Does the mode filter rows by tenant? */
+/*
+ * Does the mode filter rows by tenant?  Where only a child is guarded
+ * ("below"), reads are filtered at the child, and writes through the parent
+ * would pass by its checks.
+ */
 extern bool tguard_mode_filters(RelationMode mode);
 
 extern void tguard_relations_init(void);

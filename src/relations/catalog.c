@@ -112,6 +112,42 @@ tguard_catalog_read(Oid relid, CatalogRow *row)
 	return found;
 }
 
+List *
+tguard_catalog_parents(Oid relid)
+{
+	List	   *result = NIL;
+	Relation	inherits = table_open(InheritsRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true,
+							  NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		result = lappend_oid(result,
+							 ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent);
+	systable_endscan(scan);
+	table_close(inherits, AccessShareLock);
+	return result;
+}
+
+/* Parents know whether one of their children is guarded. */
+static void
+invalidate_ancestors(Oid relid)
+{
+	List	   *parents = tguard_catalog_parents(relid);
+	ListCell   *lc;
+
+	foreach(lc, parents)
+	{
+		CacheInvalidateRelcacheByRelid(lfirst_oid(lc));
+		invalidate_ancestors(lfirst_oid(lc));
+	}
+	list_free(parents);
+}
+
 void
 tguard_catalog_invalidate(Oid relid)
 {
@@ -120,6 +156,7 @@ tguard_catalog_invalidate(Oid relid)
 
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		return;
+	invalidate_ancestors(relid);
 	all = find_all_inheritors(relid, NoLock, NULL);
 	foreach(lc, all)
 	{
@@ -180,15 +217,12 @@ tguard_catalog_rename_column(Oid relid, const char *old_name,
 List *
 tguard_catalog_list(void)
 {
-	const TguardExtension *ext = tguard_extension();
 	List	   *result = NIL;
-	Relation	table;
+	Relation	table = table_open(tguard_extension()->guarded_relation,
+								   AccessShareLock);
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	if (ext == NULL)
-		return NIL;
-	table = table_open(ext->guarded_relation, AccessShareLock);
 	scan = systable_beginscan(table, InvalidOid, false, NULL, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -198,7 +232,8 @@ tguard_catalog_list(void)
 														  RelationGetDescr(table),
 														  &isnull));
 
-		if (tguard_mode_filters(tguard_relation(relid)->mode))
+		if (get_rel_name(relid) &&
+			name_column(tuple, table, Anum_guarded_relation_tenant_column))
 			result = lappend(result,
 							 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 														get_rel_name(relid)));

@@ -40,8 +40,11 @@ extern List *tguard_catalog_list(void);
 /* Is this the table itself, as far as this backend has seen?  No look-up. */
 extern bool tguard_catalog_is(Oid relid);
 
+/* The direct parents of a partition or an inheritance child. */
+extern List *tguard_catalog_parents(Oid relid);
+
 /*
- * Send an invalidation for a relation and its children, at commit, to every
+ * Send an invalidation for a relation, its children and its ancestors, at commit, to every
  * backend: their cached entries and the plans that read the relation go.
  */
 extern void tguard_catalog_invalidate(Oid relid);

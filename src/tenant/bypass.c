@@ -83,7 +83,9 @@ static struct
 	LocalTransactionId lxid;
 	SubTransactionId subid;
 	TimestampTz until;			/* 0: no limit of its own */
-	char	   *reason;
+	char	   *role;			/* who opened it, and why: for the log, also */
+	char	   *reason;			/* when a transaction has just ended */
+	char	   *stated;			/* the reason without the quotes */
 }			lease;
 
 /* What the grants say about this session's user. */
@@ -217,8 +219,7 @@ log_lease(const char *event)
 {
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("tenantguard: bypass %s: role=%s reason=%s", event,
-					GetUserNameFromId(GetSessionUserId(), true),
-					quote_literal_cstr(lease.reason)),
+					lease.role, lease.reason),
 			 errhidestmt(true), errhidecontext(true)));
 }
 
@@ -227,6 +228,7 @@ close_lease(void)
 {
 	if (!lease.open)
 		return;
+	log_lease("closed");
 	lease.open = false;
 	lease.narrowed = false;
 	mode_changed();
@@ -291,7 +293,7 @@ tguard_bypass_log(const char *statement)
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("tenantguard: bypass used: role=%s reason=%s statement=%s",
 					GetUserNameFromId(GetSessionUserId(), true),
-					leased ? quote_literal_cstr(lease.reason) :
+					leased ? lease.reason :
 					purpose_name(granted_purposes() & PURPOSES_STANDING),
 					statement ? statement : "(none)"),
 			 errhidestmt(true), errhidecontext(true)));
@@ -435,6 +437,16 @@ scope_argument(const char *scope, TimestampTz until)
 	return true;
 }
 
+static void
+keep_text(char **where, const char *what)
+{
+	char	   *kept = MemoryContextStrdup(TopMemoryContext, what);
+
+	if (*where)
+		pfree(*where);
+	*where = kept;
+}
+
 TGUARD_SQL_FUNCTION(tenantguard_begin_bypass);
 
 /* begin_bypass(reason text, scope text, until timestamptz) RETURNS void */
@@ -445,7 +457,6 @@ tenantguard_begin_bypass(PG_FUNCTION_ARGS)
 	char	   *scope = text_argument(fcinfo, 1);
 	TimestampTz until = PG_ARGISNULL(2) ? 0 : PG_GETARG_TIMESTAMPTZ(2);
 	bool		session;
-	char	   *kept;
 
 	check_may_begin();
 	if (reason == NULL)
@@ -459,10 +470,9 @@ tenantguard_begin_bypass(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the end of a bypass must be in the future")));
 
-	kept = MemoryContextStrdup(TopMemoryContext, reason);
-	if (lease.reason)
-		pfree(lease.reason);
-	lease.reason = kept;
+	keep_text(&lease.role, GetUserNameFromId(GetSessionUserId(), false));
+	keep_text(&lease.reason, quote_literal_cstr(reason));
+	keep_text(&lease.stated, reason);
 	lease.session = session;
 	lease.unborn = true;
 	lease.narrowed = false;
@@ -483,11 +493,7 @@ tenantguard_end_bypass(PG_FUNCTION_ARGS)
 {
 	bool		was_open = lease_is_open();
 
-	if (was_open)
-	{
-		log_lease("closed");
-		close_lease();
-	}
+	close_lease();
 	PG_RETURN_BOOL(was_open);
 }
 
@@ -500,7 +506,7 @@ tenantguard_current_bypass(PG_FUNCTION_ARGS)
 	if (!tguard_preloaded || tguard_mode() != MODE_BYPASS)
 		PG_RETURN_NULL();
 	if (lease_is_open())
-		PG_RETURN_TEXT_P(cstring_to_text(lease.reason));
+		PG_RETURN_TEXT_P(cstring_to_text(lease.stated));
 	PG_RETURN_TEXT_P(cstring_to_text(purpose_name(granted_purposes() & PURPOSES_STANDING)));
 }
 
@@ -522,7 +528,8 @@ tenantguard_enter(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("cannot enter the tenant NULL"),
 				 errdetail(REASON_MALFORMED ": no tenant was given, and no bypass is open to return to."),
-				 tguard_reason(REASON_MALFORMED)));
+				 tguard_reason(REASON_MALFORMED),
+				 errhint("Name a tenant: SELECT tenantguard.enter('42').")));
 	tguard_context_enter(tenant, reentry);
 	if (lease_is_open())
 	{

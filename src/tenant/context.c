@@ -133,8 +133,11 @@ refuse_other_tenant(const char *asked)
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("the tenant of this transaction is fixed"),
+			 *asked ?
 			 errdetail(REASON_TENANT_FIXED ": this transaction has worked for tenant \"%s\"; it cannot change to \"%s\".",
-					   pinned_text, asked),
+					   pinned_text, asked) :
+			 errdetail(REASON_TENANT_FIXED ": this transaction has worked for tenant \"%s\"; it cannot go on without.",
+					   pinned_text),
 			 tguard_reason(REASON_TENANT_FIXED),
 			 errhint("End the transaction and begin one for the other tenant.")));
 }

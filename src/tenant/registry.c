@@ -133,14 +133,6 @@ describe_registry(RegistryConfig *fresh, const char *key, const char *status)
 		fresh->index = find_key_index(registry, fresh->key);
 	}
 	relation_close(registry, AccessShareLock);
-	if (!OidIsValid(fresh->index) || fresh->kind == KEY_NONE)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the tenant registry \"%s\" cannot be searched",
-						get_rel_name(fresh->relid)),
-				 errdetail(REASON_COLUMN_LOST ": its key column \"%s\", its status column or the unique index on the key is gone.", key),
-				 tguard_reason(REASON_COLUMN_LOST),
-				 errhint("Restore it, or call tenantguard.adopt_registry() again.")));
 }
 
 /*
@@ -320,6 +312,14 @@ probe(const RegistryConfig *registry, const TenantIdentity *identity,
 	HeapTuple	tuple;
 
 	*lasting = false;
+	if (!OidIsValid(registry->index) || registry->kind == KEY_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the tenant registry \"%s\" cannot be searched",
+						get_rel_name(registry->relid)),
+				 errdetail(REASON_COLUMN_LOST ": its key column, its status column or the unique index on the key is gone."),
+				 tguard_reason(REASON_COLUMN_LOST),
+				 errhint("Restore it, or call tenantguard.adopt_registry() again.")));
 	if (!tguard_identity_fits(identity, registry->kind))
 		return TENANT_UNKNOWN;
 	table = table_open(registry->relid, AccessShareLock);
