@@ -18,8 +18,10 @@ WHERE n.nspname IN ('policy', 'subselect') AND c.relkind IN ('r', 'p')
 AND NOT c.relispartition
 \gexec
 
-\if :guard
+ALTER ROLE bench_handsuper SUPERUSER;
 ALTER ROLE bench_superuser SUPERUSER;
+
+\if :guard
 CREATE TABLE public.organizations (
     id bigint PRIMARY KEY, name text NOT NULL, status text NOT NULL);
 INSERT INTO public.organizations
