@@ -62,6 +62,7 @@ find_objects(void)
 {
 	static const Oid check_args[2] = {OIDOID, INT4OID};
 	Oid			schema = get_namespace_oid("tenantguard", true);
+	bool		complete;
 
 	memset(&objects, 0, sizeof(objects));
 	state = EXTENSION_ABSENT;
@@ -77,6 +78,9 @@ find_objects(void)
 	objects.bypass_grant = get_relname_relid("bypass_grant", schema);
 	if (!OidIsValid(objects.guarded_relation))
 		return;
+	complete = OidIsValid(objects.registry) &&
+		OidIsValid(objects.lookup_definition) &&
+		OidIsValid(objects.bypass_grant);
 	for (TenantKeyKind kind = 0; kind < KEY_KINDS; kind++)
 	{
 		objects.visible[kind] = own_function("visible", kind, 0, NULL);
@@ -86,15 +90,21 @@ find_objects(void)
 			own_function("check_tenant", kind, 2, check_args);
 		objects.observe[kind] = own_function("observe", kind, 2, check_args);
 		objects.current_tenant[kind] = own_accessor(kind);
+		complete &= OidIsValid(objects.visible[kind]) &&
+			OidIsValid(objects.visible_or_shared[kind]) &&
+			OidIsValid(objects.check_tenant[kind]) &&
+			OidIsValid(objects.observe[kind]) &&
+			OidIsValid(objects.current_tenant[kind]);
 	}
-	state = EXTENSION_PRESENT;
+	if (complete)
+		state = EXTENSION_PRESENT;
 }
 
 const TguardExtension *
 tguard_extension(void)
 {
-	if (creating_extension)
-		return NULL;
+	if (state == EXTENSION_ABSENT && creating_extension)
+		state = EXTENSION_UNKNOWN;	/* it may be ours */
 	if (state == EXTENSION_UNKNOWN)
 		find_objects();
 	return state == EXTENSION_PRESENT ? &objects : NULL;

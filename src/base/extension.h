@@ -33,7 +33,7 @@ typedef struct TguardExtension
 
 /*
  * The extension's objects, or NULL where it is not created in this database
- * (or is being created right now).  Needs a transaction.
+ * or not yet complete.  Needs a transaction.
  */
 extern const TguardExtension *tguard_extension(void);
 

@@ -23,10 +23,16 @@ guard_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 	if (next_object_access)
 		next_object_access(access, classId, objectId, subId, arg);
 
-	if (access == OAT_TRUNCATE && classId == RelationRelationId)
+	if (classId != RelationRelationId)
+		return;
+	if (access == OAT_TRUNCATE)
 		tguard_rule_truncate(objectId);
-	else if (access == OAT_DROP && classId == RelationRelationId && subId == 0)
+	else if (access == OAT_DROP && subId == 0)
 		tguard_rule_drop_relation(objectId);
+	else if (access == OAT_DROP)
+		tguard_rule_drop_column(objectId, subId);
+	else if (access == OAT_POST_ALTER && subId != 0)
+		tguard_rule_alter_column(objectId, subId);
 }
 
 void

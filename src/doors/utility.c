@@ -44,10 +44,12 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 			  DestReceiver *dest, QueryCompletion *qc)
 {
 	ErrorContextCallback *callers = tguard_reference_callers;
+	ErrorContextCallback *validator = tguard_reference_validator;
 	bool		validating = tguard_reference_validating;
 	bool		may_keep = tguard_plan_may_keep;
 
 	tguard_reference_callers = error_context_stack;
+	tguard_reference_validator = error_context_stack;
 	tguard_reference_validating = tguard_reference_validates(statement);
 	tguard_plan_may_keep = is_gone_at_commit(statement);
 	PG_TRY();
@@ -59,6 +61,7 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 	{
 		tguard_reference_callers = callers;
 		tguard_reference_validating = validating;
+		tguard_reference_validator = validator;
 		tguard_plan_may_keep = may_keep;
 	}
 	PG_END_TRY();

@@ -11,7 +11,9 @@
 
 #include "base/errors.h"
 #include "catalog/dependency.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_policy.h"
 #include "commands/policy.h"
 #include "lib/stringinfo.h"
@@ -136,6 +138,28 @@ tguard_rule_drop_relation(Oid relid)
 		tguard_catalog_remove(relid);
 }
 
+void
+tguard_rule_drop_column(Oid relid, AttrNumber column)
+{
+	const GuardedRelation *relation = tguard_relation(relid);
+
+	if (tguard_mode_filters(relation->mode) && relation->column == column &&
+		tguard_mode() == MODE_GUARD)
+		tguard_bypass_demand(REASON_DDL, about("alter", relid),
+							 "the column names the tenant of each row.");
+}
+
+/* Also when it was renamed through a parent or a composite type. */
+void
+tguard_rule_alter_column(Oid relid, AttrNumber column)
+{
+	const GuardedRelation *relation = tguard_relation(relid);
+
+	if (tguard_mode_filters(relation->mode) && relation->own &&
+		relation->column == column)
+		tguard_catalog_follow_column(relid, column);
+}
+
 /* ---------------------------------------------------------------------
  * ALTER TABLE
  * ---------------------------------------------------------------------
@@ -163,6 +187,9 @@ why_opens(const GuardedRelation *relation, AlterTableCmd *command)
 		case AT_DetachPartition:
 		case AT_DropInherit:
 			return "what leaves it would no longer be guarded.";
+		case AT_AddInherit:
+		case AT_AddOf:
+			return "what it would follow can rename and change its tenant column.";
 		case AT_DisableTrig:
 		case AT_EnableReplicaTrig:
 		case AT_EnableTrig:
@@ -170,10 +197,33 @@ why_opens(const GuardedRelation *relation, AlterTableCmd *command)
 				is_own_name(command->name) ?
 				"the trigger tells every session of suspended tenants." : NULL;
 		case AT_DisableTrigAll:
+		case AT_DisableTrigUser:
+		case AT_EnableTrigAll:
+		case AT_EnableTrigUser:
 			return relation->mode == RELATION_ROOT ?
 				"the registry's triggers tell every session of suspended tenants." : NULL;
 		default:
 			return NULL;
+	}
+}
+
+/* A guarded relation as a partition of one that is not. */
+static void
+attach_below(AlterTableStmt *statement, Oid parent)
+{
+	ListCell   *lc;
+
+	foreach(lc, statement->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+		Oid			relid;
+
+		if (command->subtype != AT_AttachPartition)
+			continue;
+		relid = relation_of(((PartitionCmd *) command->def)->name);
+		if (is_guarded(relid))
+			tguard_bypass_demand(REASON_DDL, about("attach", relid),
+								 "rows would reach it unchecked through its parent, which is not guarded.");
 	}
 }
 
@@ -185,7 +235,10 @@ alter_table(AlterTableStmt *statement)
 	ListCell   *lc;
 
 	if (!is_guarded(relid))
+	{
+		attach_below(statement, relid);
 		return;
+	}
 	relation = *tguard_relation(relid);
 	foreach(lc, statement->cmds)
 	{
@@ -283,14 +336,61 @@ target_of(Node *statement)
 	}
 }
 
+/* Is the relation, its table or one of its children guarded? */
+static bool
+touches_guarded(Oid relid)
+{
+	if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_INDEX)
+		relid = IndexGetRelation(relid, true);
+	return is_guarded(relid) ||
+		(OidIsValid(relid) && tguard_relation(relid)->below);
+}
+
+static void
+refuse_relation_under_tenant(RangeVar *name)
+{
+	Oid			relid = relation_of(name);
+
+	if (touches_guarded(relid))
+		tguard_bypass_demand(REASON_DDL, about("change", relid),
+							 "a tenant is set in this transaction.");
+}
+
+/* These name no relation, or all of them, and run code over their rows. */
+static bool
+reaches_unnamed_relations(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_AlterDomainStmt:
+		case T_AlterTypeStmt:
+			return true;
+		case T_ReindexStmt:
+			return ((ReindexStmt *) statement)->relation == NULL;
+		case T_ClusterStmt:
+			return ((ClusterStmt *) statement)->relation == NULL;
+		case T_VacuumStmt:
+			return ((VacuumStmt *) statement)->rels == NIL;
+		default:
+			return false;
+	}
+}
+
 static void
 refuse_under_tenant(Node *statement)
 {
-	Oid			relid = relation_of(target_of(statement));
+	ListCell   *lc;
 
-	if (is_guarded(relid))
-		tguard_bypass_demand(REASON_DDL, about("change", relid),
-							 "a tenant is set in this transaction.");
+	if (reaches_unnamed_relations(statement))
+		tguard_bypass_demand(REASON_DDL, "run this command",
+							 "it may reach guarded relations, and a tenant is set in this transaction.");
+	if (IsA(statement, VacuumStmt))
+	{
+		foreach(lc, ((VacuumStmt *) statement)->rels)
+			refuse_relation_under_tenant(lfirst_node(VacuumRelation, lc)->relation);
+	}
+	else
+		refuse_relation_under_tenant(target_of(statement));
 }
 
 void
@@ -351,16 +451,6 @@ retire_partner(CreatePolicyStmt *statement)
 					   statement->policy_name)));
 }
 
-static void
-follow_rename(RenameStmt *statement)
-{
-	Oid			relid = relation_of(statement->relation);
-
-	if (statement->renameType == OBJECT_COLUMN && OidIsValid(relid))
-		tguard_catalog_rename_column(relid, statement->subname,
-									 statement->newname);
-}
-
 /* A relation got a parent or lost one: what both inherit is read anew. */
 static void
 follow_inheritance(AlterTableStmt *statement)
@@ -388,8 +478,6 @@ tguard_rule_after(Node *statement)
 		return;
 	if (IsA(statement, CreatePolicyStmt))
 		retire_partner((CreatePolicyStmt *) statement);
-	else if (IsA(statement, RenameStmt))
-		follow_rename((RenameStmt *) statement);
 	else if (IsA(statement, AlterTableStmt))
 		follow_inheritance((AlterTableStmt *) statement);
 }

@@ -5,16 +5,19 @@
 #ifndef TGUARD_DDL_RULES_H
 #define TGUARD_DDL_RULES_H
 
+#include "access/attnum.h"
 #include "nodes/parsenodes.h"
 
-/* By OID, from the object door: TRUNCATE, DROP of relations, also our own. */
+/* By OID, from the object door: relations and columns, also our own. */
 extern void tguard_rule_truncate(Oid relid);
 extern void tguard_rule_drop_relation(Oid relid);
+extern void tguard_rule_drop_column(Oid relid, AttrNumber column);
+extern void tguard_rule_alter_column(Oid relid, AttrNumber column);
 
 /* Before a utility statement runs: error ddl_refused, or nothing. */
 extern void tguard_rule_before(Node *statement);
 
-/* After it ran: follow renames, retire the partner policy. */
+/* After it ran: follow inheritance, retire the partner policy. */
 extern void tguard_rule_after(Node *statement);
 
 #endif							/* TGUARD_DDL_RULES_H */

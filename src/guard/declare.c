@@ -73,6 +73,19 @@ demand_true_default(Oid relid, const char *column, const char *recorded)
 				 errhint("Use SELECT tenantguard.protect(relation, tenant_column).")));
 }
 
+/* A partition or child is guarded by its parent: that, or nothing else. */
+static bool
+weakens_inherited(Oid relid, FunctionCallInfo fcinfo)
+{
+	const GuardedRelation *relation = tguard_relation(relid);
+	char	   *mode = text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+	if (relation->own || !tguard_mode_filters(relation->mode))
+		return false;
+	return strcmp(mode, "tenant") != 0 || PG_ARGISNULL(2) ||
+		get_attnum(relid, NameStr(*PG_GETARG_NAME(2))) != relation->column;
+}
+
 TGUARD_SQL_FUNCTION(tenantguard_record_relation);
 
 /*
@@ -99,6 +112,11 @@ tenantguard_record_relation(PG_FUNCTION_ARGS)
 		nulls[i] = PG_ARGISNULL(i);
 		values[i] = nulls[i] ? (Datum) 0 : PG_GETARG_DATUM(i);
 	}
+	if (!bypass && weakens_inherited(relid, fcinfo))
+		tguard_bypass_demand(REASON_DDL,
+							 psprintf("change how relation \"%s\" is guarded",
+									  get_rel_name(relid)),
+							 "it is guarded like the parent it inherits from.");
 	if (!nulls[4] && !nulls[2])
 		demand_true_default(relid, NameStr(*PG_GETARG_NAME(2)),
 							text_to_cstring(PG_GETARG_TEXT_PP(4)));

@@ -517,12 +517,14 @@ tguard_plan_readmit(QueryDesc *queryDesc)
 	if (purpose == PLAN_BYPASS &&
 		(tguard_mode() != MODE_BYPASS || serial != tguard_bypass_serial()))
 		refuse_plan("it was opened under a bypass that has ended.");
+	if (purpose == PLAN_REPORT && tguard_mode() != MODE_REPORT)
+		refuse_plan("it was opened while tenantguard.enforce was \"log\".");
 	if (purpose != PLAN_ANY_TENANT && purpose != PLAN_ONE_TENANT)
 		return;
 	tenant = bound_tenant(queryDesc);
 	if (tenant == NULL || tenant->isnull)
 		return;
-	if (tguard_mode() != MODE_GUARD ||
+	if (tguard_mode() != MODE_GUARD || tguard_context_require() == NULL ||
 		tenant->serial != tguard_context_serial())
 		refuse_plan("it was opened for another tenant.");
 }

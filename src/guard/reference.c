@@ -23,8 +23,9 @@
  *
  * What?  It has the plain shape that the server writes.
  *
- * While a key is validated there are no parameters; there the statement must
- * be one that evaluates no user's expression at all.
+ * While a key is validated there are no parameters.  There the query must be
+ * planned by the ALTER TABLE itself, not by an executor below it: a cast of
+ * the key's type may be a user's function, inlined into the very query.
  */
 #include "postgres.h"
 
@@ -39,6 +40,7 @@
 
 ErrorContextCallback *tguard_reference_callers = NULL;
 bool		tguard_reference_validating = false;
+ErrorContextCallback *tguard_reference_validator = NULL;
 
 static void (*spi_callback) (void *arg) = NULL;
 static bool learning = false;
@@ -62,12 +64,11 @@ learn_spi_callback(void)
 }
 
 static bool
-is_called_by_server(void)
+is_called_from(ErrorContextCallback *caller)
 {
 	ErrorContextCallback *top = error_context_stack;
 
-	if (top == NULL ||
-		(top->previous != NULL && top->previous != tguard_reference_callers))
+	if (top == NULL || (top->previous != NULL && top->previous != caller))
 		return false;
 	if (spi_callback == NULL)
 		learn_spi_callback();
@@ -118,10 +119,11 @@ tguard_reference_is_planning(Query *query)
 	if (InNoForceRLSOperation())
 		return has_plain_shape(query, 1) &&
 			has_parameter(query->jointree->quals, NULL) &&
-			is_called_by_server();
+			is_called_from(tguard_reference_callers);
 	if (tguard_reference_validating)
 		return query->commandType == CMD_SELECT &&
-			has_plain_shape(query, 2) && is_called_by_server();
+			has_plain_shape(query, 2) &&
+			is_called_from(tguard_reference_validator);
 	return false;
 }
 

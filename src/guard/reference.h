@@ -14,8 +14,12 @@
  */
 extern ErrorContextCallback *tguard_reference_callers;
 
-/* Does a statement run that may validate foreign keys? The doors keep it. */
+/*
+ * The same for a statement that validates foreign keys, while one runs; the
+ * utility door keeps it.  Not NULL even at top level: see reference.c.
+ */
 extern bool tguard_reference_validating;
+extern ErrorContextCallback *tguard_reference_validator;
 
 /* Is this a statement that validates foreign keys and runs no user's code? */
 extern bool tguard_reference_validates(Node *statement);

@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "base/errors.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "guard/plan.h"
@@ -25,6 +26,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
+#include "tenant/bypass.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
@@ -171,6 +173,18 @@ add_security_qual(RangeTblEntry *rte, Expr *filter)
 	rte->securityQuals = lcons(list_make1(filter), rte->securityQuals);
 }
 
+/* Pieces of every tenant's large values, with nothing that says whose. */
+static void
+meet_storage(Oid relid)
+{
+	tguard_plan->reached = true;
+	if (tguard_plan_filters())
+		tguard_bypass_demand(REASON_DDL,
+							 psprintf("read relation \"%s\"",
+									  get_rel_name(relid)),
+							 "it stores the values of a guarded relation, every tenant's.");
+}
+
 void
 tguard_filter_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
 {
@@ -179,6 +193,8 @@ tguard_filter_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
 	bool		for_write;
 	Index		level;
 
+	if (relation.mode == RELATION_STORAGE)
+		meet_storage(relid);
 	if (!tguard_mode_filters(relation.mode))
 		return;
 	tguard_plan->reached = true;
@@ -187,7 +203,7 @@ tguard_filter_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
 		return;
 
 	rte = planner_rt_fetch(rel->relid, root);
-	for_write = (rel->relid == root->parse->resultRelation);
+	for_write = bms_is_member(rel->relid, root->all_result_relids);
 	add_security_qual(rte, make_filter(&relation, rel->relid, for_write));
 	level = list_length(rte->securityQuals);
 	root->qual_security_level = Max(root->qual_security_level, level);

@@ -164,19 +164,34 @@ fill_tenant(const GuardedRelation *relation, List **targetlist)
  * ---------------------------------------------------------------------
  */
 
+/* Is it visible(tenant column), and not a user's policy on another one? */
+static bool
+is_policy_check(WriteTarget *target, WithCheckOption *check)
+{
+	FuncExpr   *call = (FuncExpr *) check->qual;
+	Node	   *argument;
+
+	if (check->kind == WCO_VIEW_CHECK || call == NULL ||
+		!IsA(call, FuncExpr) || !tguard_is_visible(call->funcid))
+		return false;
+	argument = linitial(call->args);
+	if (IsA(argument, RelabelType))
+		argument = (Node *) ((RelabelType *) argument)->arg;
+	return IsA(argument, Var) &&
+		((Var *) argument)->varno == target->query->resultRelation &&
+		((Var *) argument)->varattno == target->relation.column;
+}
+
 /* Take out the checks that our catalog policies brought. */
 static void
-drop_policy_checks(Query *query)
+drop_policy_checks(WriteTarget *target)
 {
+	Query	   *query = target->query;
 	ListCell   *lc;
 
 	foreach(lc, query->withCheckOptions)
 	{
-		WithCheckOption *check = lfirst(lc);
-		FuncExpr   *call = (FuncExpr *) check->qual;
-
-		if (check->kind != WCO_VIEW_CHECK && call && IsA(call, FuncExpr) &&
-			tguard_is_visible(call->funcid))
+		if (is_policy_check(target, lfirst(lc)))
 			query->withCheckOptions =
 				foreach_delete_current(query->withCheckOptions, lc);
 	}
@@ -334,7 +349,7 @@ check_target(Query *query)
 	if (mode == RELATION_SHARED)
 		refuse_shared(relid);
 	describe_target(&target, query, relid);
-	drop_policy_checks(query);
+	drop_policy_checks(&target);
 	switch (query->commandType)
 	{
 		case CMD_INSERT:

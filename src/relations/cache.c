@@ -15,7 +15,9 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/transam.h"
 #include "base/errors.h"
 #include "catalog/pg_class.h"
@@ -23,6 +25,7 @@
 #include "miscadmin.h"
 #include "relations/cache.h"
 #include "relations/catalog.h"
+#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -137,12 +140,39 @@ has_guarded_child(Oid relid)
 	return false;
 }
 
+/* The relation that a TOAST relation stores values for. */
+static Oid
+find_toast_owner(Oid relid)
+{
+	Relation	classes = table_open(RelationRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			result = InvalidOid;
+
+	ScanKeyInit(&key, Anum_pg_class_reltoastrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(classes, InvalidOid, false, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		result = ((Form_pg_class) GETSTRUCT(tuple))->oid;
+	systable_endscan(scan);
+	table_close(classes, AccessShareLock);
+	return result;
+}
+
 static void
 describe(GuardedRelation *entry)
 {
 	CatalogRow	row;
 
 	entry->mode = RELATION_UNGUARDED;
+	if (get_rel_relkind(entry->relid) == RELKIND_TOASTVALUE)
+	{
+		if (tguard_mode_filters(tguard_relation(find_toast_owner(entry->relid))->mode))
+			entry->mode = RELATION_STORAGE;
+		return;
+	}
 	if (!tguard_catalog_read(entry->relid, &row))
 	{
 		inherit_from_parents(entry);

@@ -13,6 +13,7 @@ typedef enum RelationMode
 	RELATION_UNGUARDED,			/* never declared */
 	RELATION_EXEMPT,			/* declared to be left alone */
 	RELATION_SHARED,			/* read by all, written under a bypass */
+	RELATION_STORAGE,			/* the TOAST relation of a guarded one */
 	RELATION_TENANT,			/* a column names the tenant */
 	RELATION_TENANT_OR_SHARED,	/* ... or is NULL: read by all */
 	RELATION_ROOT				/* the registry: its key is the tenant */

@@ -18,6 +18,7 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
@@ -28,6 +29,7 @@
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -133,6 +135,22 @@ tguard_catalog_parents(Oid relid)
 	return result;
 }
 
+/* A relation and the TOAST relation behind it. */
+static void
+invalidate_one(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			toast;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	toast = ((Form_pg_class) GETSTRUCT(tuple))->reltoastrelid;
+	ReleaseSysCache(tuple);
+	CacheInvalidateRelcacheByRelid(relid);
+	if (OidIsValid(toast))
+		CacheInvalidateRelcacheByRelid(toast);
+}
+
 /* Parents know whether one of their children is guarded. */
 static void
 invalidate_ancestors(Oid relid)
@@ -159,10 +177,7 @@ tguard_catalog_invalidate(Oid relid)
 	invalidate_ancestors(relid);
 	all = find_all_inheritors(relid, NoLock, NULL);
 	foreach(lc, all)
-	{
-		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(lc))))
-			CacheInvalidateRelcacheByRelid(lfirst_oid(lc));
-	}
+		invalidate_one(lfirst_oid(lc));
 	list_free(all);
 }
 
@@ -181,34 +196,52 @@ tguard_catalog_remove(Oid relid)
 	close_row(table, scan);
 }
 
-void
-tguard_catalog_rename_column(Oid relid, const char *old_name,
-							 const char *new_name)
+/* A column's name as this very command has left it. */
+static char *
+name_right_now(Oid relid, AttrNumber column)
 {
+	Relation	attributes = table_open(AttributeRelationId, AccessShareLock);
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	char	   *result = NULL;
+
+	ScanKeyInit(&key[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	ScanKeyInit(&key[1], Anum_pg_attribute_attnum, BTEqualStrategyNumber,
+				F_INT2EQ, Int16GetDatum(column));
+	scan = systable_beginscan(attributes, AttributeRelidNumIndexId, true,
+							  SnapshotSelf, 2, key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		result = pstrdup(NameStr(((Form_pg_attribute) GETSTRUCT(tuple))->attname));
+	systable_endscan(scan);
+	table_close(attributes, AccessShareLock);
+	return result;
+}
+
+void
+tguard_catalog_follow_column(Oid relid, AttrNumber column)
+{
+	char	   *new_name = name_right_now(relid, column);
+	Datum		values[Natts_guarded_relation] = {0};
+	bool		nulls[Natts_guarded_relation] = {0};
+	bool		replace[Natts_guarded_relation] = {0};
+	NameData	name;
 	Relation	table;
 	SysScanDesc scan;
 	HeapTuple	tuple = open_row(relid, RowExclusiveLock, &table, &scan);
-	char	   *column;
 
-	if (HeapTupleIsValid(tuple))
+	if (HeapTupleIsValid(tuple) && new_name &&
+		strcmp(name_column(tuple, table, Anum_guarded_relation_tenant_column),
+			   new_name) != 0)
 	{
-		column = name_column(tuple, table,
-							 Anum_guarded_relation_tenant_column);
-		if (column && strcmp(column, old_name) == 0)
-		{
-			Datum		values[Natts_guarded_relation] = {0};
-			bool		nulls[Natts_guarded_relation] = {0};
-			bool		replace[Natts_guarded_relation] = {0};
-			NameData	name;
-
-			namestrcpy(&name, new_name);
-			values[Anum_guarded_relation_tenant_column - 1] =
-				NameGetDatum(&name);
-			replace[Anum_guarded_relation_tenant_column - 1] = true;
-			tuple = heap_modify_tuple(tuple, RelationGetDescr(table), values,
-									  nulls, replace);
-			CatalogTupleUpdate(table, &tuple->t_self, tuple);
-		}
+		namestrcpy(&name, new_name);
+		values[Anum_guarded_relation_tenant_column - 1] = NameGetDatum(&name);
+		replace[Anum_guarded_relation_tenant_column - 1] = true;
+		tuple = heap_modify_tuple(tuple, RelationGetDescr(table), values,
+								  nulls, replace);
+		CatalogTupleUpdate(table, &tuple->t_self, tuple);
 	}
 	close_row(table, scan);
 	tguard_catalog_invalidate(relid);

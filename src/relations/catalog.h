@@ -5,6 +5,7 @@
 #ifndef TGUARD_RELATIONS_CATALOG_H
 #define TGUARD_RELATIONS_CATALOG_H
 
+#include "access/attnum.h"
 #include "nodes/pg_list.h"
 
 typedef struct CatalogRow
@@ -30,9 +31,8 @@ extern bool tguard_catalog_write(Oid relid, const Datum *declared,
 /* Remove a dropped relation's row, if it has one. */
 extern void tguard_catalog_remove(Oid relid);
 
-/* Follow a rename of a tenant column. */
-extern void tguard_catalog_rename_column(Oid relid, const char *old_name,
-										 const char *new_name);
+/* The tenant column was altered: follow its name. */
+extern void tguard_catalog_follow_column(Oid relid, AttrNumber column);
 
 /* The qualified names of all relations with a row whose mode filters. */
 extern List *tguard_catalog_list(void);

@@ -190,8 +190,11 @@ granted_purposes(void)
 static void
 grants_invalidated(Datum arg, Oid relid)
 {
-	if (!OidIsValid(relid) || relid == grants.table)
-		grants.known = false;
+	if (OidIsValid(relid) && relid != grants.table)
+		return;
+	grants.known = false;
+	if (OidIsValid(relid))
+		tguard_plans_forget();	/* the mode may be another from here on */
 }
 
 static void
