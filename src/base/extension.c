@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "base/extension.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
@@ -116,10 +117,10 @@ tguard_key_type(TenantKeyKind kind)
 	return key_types[kind];
 }
 
-TenantKeyKind
-tguard_key_kind(Oid type)
+static TenantKeyKind
+kind_of_builtin(Oid type)
 {
-	switch (getBaseType(type))
+	switch (type)
 	{
 		case INT4OID:
 			return KEY_INT4;
@@ -133,6 +134,13 @@ tguard_key_kind(Oid type)
 		default:
 			return KEY_NONE;
 	}
+}
+
+TenantKeyKind
+tguard_key_kind(Oid type)
+{
+	return kind_of_builtin(type < FirstNormalObjectId ? type :
+						   getBaseType(type));
 }
 
 /* Our own relations changed, everything did, or what was absent may exist. */

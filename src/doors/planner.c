@@ -28,6 +28,39 @@ guard_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 	tguard_plan_note_analyzed(query);
 }
 
+/* Give a plan for any tenant the cost of a sample planned for one. */
+static void
+cost_by_sample(Planning *state, PlannedStmt *plan, Query *sample,
+			   const char *query_string, int cursorOptions)
+{
+	PlanPurpose purpose = state->purpose;
+	PlannedStmt *other;
+
+	state->purpose = PLAN_ONE_TENANT;
+	other = next_planner(sample, query_string, cursorOptions, NULL);
+	state->purpose = purpose;
+	plan->planTree->total_cost = Min(plan->planTree->total_cost,
+									 other->planTree->total_cost);
+}
+
+static PlannedStmt *
+plan_query(Planning *state, Query *parse, const char *query_string,
+		   int cursorOptions, ParamListInfo boundParams)
+{
+	PlannedStmt *result;
+	Query	   *sample;
+
+	if (state->purpose == PLAN_REPORT)
+		tguard_report_observe(parse);
+	if (parse->commandType != CMD_SELECT || parse->hasModifyingCTE)
+		tguard_check_writes(parse);
+	sample = boundParams ? NULL : tguard_plan_sample(state, parse);
+	result = next_planner(parse, query_string, cursorOptions, boundParams);
+	if (sample && state->reached)
+		cost_by_sample(state, result, sample, query_string, cursorOptions);
+	return result;
+}
+
 static PlannedStmt *
 guard_planner(Query *parse, const char *query_string, int cursorOptions,
 			  ParamListInfo boundParams)
@@ -39,11 +72,8 @@ guard_planner(Query *parse, const char *query_string, int cursorOptions,
 		return next_planner(parse, query_string, cursorOptions, boundParams);
 	PG_TRY();
 	{
-		if (state.purpose == PLAN_REPORT)
-			tguard_report_observe(parse);
-		if (parse->commandType != CMD_SELECT || parse->hasModifyingCTE)
-			tguard_check_writes(parse);
-		result = next_planner(parse, query_string, cursorOptions, boundParams);
+		result = plan_query(&state, parse, query_string, cursorOptions,
+							boundParams);
 	}
 	PG_FINALLY();
 	{

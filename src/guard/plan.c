@@ -28,7 +28,7 @@
 #include "base/errors.h"
 #include "base/plancache.h"
 #include "base/settings.h"
-#include "catalog/pg_collation.h"
+#include "catalog/pg_class.h"
 #include "executor/execExpr.h"
 #include "executor/executor.h"
 #include "guard/lookup.h"
@@ -57,6 +57,7 @@ typedef struct TenantParams
 {
 	ParamListInfo original;
 	uint32		serial;			/* the tenant bound, see context.h */
+	bool		started;		/* ran before: a cursor's next FETCH */
 	bool		isnull;
 	TenantIdentity identity;
 	Datum		values[KEY_KINDS];
@@ -247,6 +248,31 @@ tguard_plan_stamp(const Planning *state, PlannedStmt *plan)
 					plan->invalItems);
 }
 
+static bool
+reads_partitions(Query *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+
+		if (rte->rtekind == RTE_SUBQUERY ? reads_partitions(rte->subquery) :
+			rte->relkind == RELKIND_PARTITIONED_TABLE)
+			return true;
+	}
+	return false;
+}
+
+Query *
+tguard_plan_sample(const Planning *state, Query *query)
+{
+	if (state->purpose != PLAN_ANY_TENANT || tguard_context_peek() == NULL ||
+		!reads_partitions(query))
+		return NULL;
+	return copyObject(query);
+}
+
 /* Read a stamp; false where the plan carries none. */
 static bool
 read_stamp(const PlannedStmt *plan, PlanPurpose *purpose, uint32 *serial)
@@ -328,23 +354,28 @@ compile_param(ParamListInfo params, Param *param, ExprState *state,
 
 /*
  * Wrap the caller's parameters.  The header is copied whole, so that a
- * caller's fetch hook (plpgsql) goes on working.
+ * caller's fetch hook (plpgsql) goes on working.  One allocation holds the
+ * wrapper, the list and the tenant's text: this is on every statement's path.
  */
 static void
 bind_tenant(QueryDesc *queryDesc, const TenantIdentity *identity)
 {
 	ParamListInfo original = queryDesc->params;
 	int			count = original ? original->numParams : 0;
-	int			stored = original && original->paramFetch ? 0 : count;
-	Size		size = offsetof(ParamListInfoData, params) +
-	count * sizeof(ParamExternData);
-	TenantParams *tenant = palloc0(MAXALIGN(sizeof(TenantParams)) + size);
-	ParamListInfo wrapper =
-	(ParamListInfo) ((char *) tenant + MAXALIGN(sizeof(TenantParams)));
+	Size		list_size = MAXALIGN(offsetof(ParamListInfoData, params) +
+									 count * sizeof(ParamExternData));
+	Size		text_size = identity ? strlen(identity->text) + 1 : 0;
+	char	   *chunk = palloc(MAXALIGN(sizeof(TenantParams)) + list_size +
+							   text_size);
+	TenantParams *tenant = (TenantParams *) chunk;
+	ParamListInfo wrapper = (ParamListInfo) (chunk + MAXALIGN(sizeof(TenantParams)));
 
+	memset(tenant, 0, sizeof(TenantParams));
 	if (original)
 		memcpy(wrapper, original, offsetof(ParamListInfoData, params) +
-			   stored * sizeof(ParamExternData));
+			   (original->paramFetch ? 0 : count * sizeof(ParamExternData)));
+	else
+		memset(wrapper, 0, offsetof(ParamListInfoData, params));
 	tenant->original = original;
 	tenant->serial = tguard_context_serial();
 	tenant->context = CurrentMemoryContext;
@@ -352,11 +383,11 @@ bind_tenant(QueryDesc *queryDesc, const TenantIdentity *identity)
 	if (identity)
 	{
 		tenant->identity = *identity;
-		tenant->identity.text = pstrdup(identity->text);
+		tenant->identity.text = memcpy((char *) wrapper + list_size,
+									   identity->text, text_size);
 	}
 	wrapper->paramCompile = compile_param;
 	wrapper->paramCompileArg = tenant;
-	wrapper->numParams = count;
 	queryDesc->params = wrapper;
 }
 
@@ -508,10 +539,15 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 void
 tguard_plan_readmit(QueryDesc *queryDesc)
 {
+	TenantParams *tenant = bound_tenant(queryDesc);
 	PlanPurpose purpose;
 	uint32		serial;
-	TenantParams *tenant;
 
+	if (tenant && !tenant->started)
+	{
+		tenant->started = true; /* admitted a moment ago */
+		return;
+	}
 	if (!read_stamp(queryDesc->plannedstmt, &purpose, &serial))
 		return;
 	if (purpose == PLAN_BYPASS &&
@@ -521,7 +557,6 @@ tguard_plan_readmit(QueryDesc *queryDesc)
 		refuse_plan("it was opened while tenantguard.enforce was \"log\".");
 	if (purpose != PLAN_ANY_TENANT && purpose != PLAN_ONE_TENANT)
 		return;
-	tenant = bound_tenant(queryDesc);
 	if (tenant == NULL || tenant->isnull)
 		return;
 	if (tguard_mode() != MODE_GUARD || tguard_context_require() == NULL ||

@@ -43,6 +43,14 @@ extern Planning *tguard_plan;
 extern bool tguard_plan_begin(Planning *state, Query *query, bool custom);
 extern void tguard_plan_end(Planning *state);
 
+/*
+ * A copy of a query over partitions, to be planned for the present tenant as
+ * a sample; NULL where none is needed.  The planner sums up all partitions
+ * when it costs a plan for any tenant, although the executor will open one, so
+ * the plan cache would rather plan anew for each execution.
+ */
+extern Query *tguard_plan_sample(const Planning *state, Query *query);
+
 /* Mark the finished plan with what it was built for. */
 extern void tguard_plan_stamp(const Planning *state, PlannedStmt *plan);
 

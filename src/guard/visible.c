@@ -79,11 +79,15 @@ static Node *
 simplify_visible(SupportRequestSimplify *request)
 {
 	FuncExpr   *call = request->fcall;
-	Expr	   *column = linitial(call->args);
-	TenantKeyKind kind = tguard_key_kind(exprType((Node *) column));
+	Expr	   *column;
+	TenantKeyKind kind;
 	Expr	   *clause;
 	NullTest   *shared;
 
+	if (call->args == NIL)
+		return makeBoolConst(true, false);	/* any_row() */
+	column = linitial(call->args);
+	kind = tguard_key_kind(exprType((Node *) column));
 	if (tguard_extension() == NULL || kind == KEY_NONE)
 		return NULL;
 	if (tguard_plan)
@@ -136,6 +140,15 @@ is_visible(FunctionCallInfo fcinfo, TenantKeyKind kind, bool shared)
 	identity = tguard_context_peek();
 	return identity &&
 		tguard_identity_matches(identity, kind, PG_GETARG_DATUM(0));
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_any_row);
+
+/* any_row() RETURNS boolean: true */
+Datum
+tenantguard_any_row(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(true);
 }
 
 /* The words are the same whatever the row that was met holds. */
