@@ -27,8 +27,12 @@ extern PGDLLEXPORT void _PG_init(void);
 void
 _PG_init(void)
 {
+	bool		left_over = tguard_context_is_left_over();
+
 	tguard_preloaded = process_shared_preload_libraries_in_progress;
 	tguard_settings_init(tguard_context_check, tguard_context_assign);
+	if (left_over)
+		tguard_context_expire();
 	tguard_extension_init();
 	tguard_context_init();
 	tguard_registry_init();

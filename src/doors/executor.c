@@ -30,6 +30,18 @@ guard_start(QueryDesc *queryDesc, int eflags)
 	next_start(queryDesc, eflags);
 }
 
+/* Note where the executor was entered; returns what to restore. */
+static ReferenceCaller
+enter_executor(void)
+{
+	ReferenceCaller outer = tguard_reference_caller;
+
+	tguard_reference_caller.stack = error_context_stack;
+	tguard_reference_caller.utility = false;
+	tguard_reference_caller.validates = false;
+	return outer;
+}
+
 /* Functions below a cursor WITH HOLD may read other cursors meanwhile. */
 static void
 run_held(TGUARD_RUN_ARGS)
@@ -46,36 +58,54 @@ run_held(TGUARD_RUN_ARGS)
 	PG_END_TRY();
 }
 
+/* Count while the statement runs what would be filtered. */
+static void
+run_reported(TGUARD_RUN_ARGS)
+{
+	ReportCounts *outer = tguard_report_count(tguard_plan_report(queryDesc));
+
+	PG_TRY();
+	{
+		next_run(TGUARD_RUN_PASS);
+	}
+	PG_FINALLY();
+	{
+		(void) tguard_report_count(outer);
+	}
+	PG_END_TRY();
+}
+
 static void
 guard_run(TGUARD_RUN_ARGS)
 {
-	ErrorContextCallback *callers = tguard_reference_callers;
+	ReferenceCaller caller;
 
 	if (queryDesc->plannedstmt->invalItems != NIL)
 		tguard_plan_readmit(queryDesc);
-	tguard_reference_callers = error_context_stack;
+	caller = enter_executor();
 	if (!tguard_plan_held && tguard_plan_portal_is_held())
 		run_held(TGUARD_RUN_PASS);
+	else if (tguard_enforce == ENFORCE_LOG && tguard_plan_report(queryDesc))
+		run_reported(TGUARD_RUN_PASS);
 	else
 		next_run(TGUARD_RUN_PASS);
-	tguard_reference_callers = callers;
+	tguard_reference_caller = caller;
 }
 
 static void
 guard_finish(QueryDesc *queryDesc)
 {
-	ErrorContextCallback *callers = tguard_reference_callers;
+	ReferenceCaller caller = enter_executor();
 
-	tguard_reference_callers = error_context_stack;
 	next_finish(queryDesc);
-	tguard_reference_callers = callers;
+	tguard_reference_caller = caller;
 }
 
 static void
 guard_end(QueryDesc *queryDesc)
 {
-	if (tguard_enforce == ENFORCE_LOG)
-		tguard_report_end(queryDesc);
+	if (tguard_enforce == ENFORCE_LOG && tguard_plan_report(queryDesc))
+		tguard_report_end(tguard_plan_report(queryDesc), queryDesc);
 	next_end(queryDesc);
 }
 

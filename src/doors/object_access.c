@@ -10,9 +10,11 @@
 
 #include "base/errors.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "doors/doors.h"
 #include "guard/ddl_rules.h"
+#include "tenant/bypass.h"
 
 static object_access_hook_type next_object_access = NULL;
 
@@ -23,6 +25,8 @@ guard_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 	if (next_object_access)
 		next_object_access(access, classId, objectId, subId, arg);
 
+	if (access == OAT_DROP && classId == AuthIdRelationId)
+		tguard_bypass_drop_role(objectId);
 	if (classId != RelationRelationId)
 		return;
 	if (access == OAT_TRUNCATE)

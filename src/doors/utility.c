@@ -43,14 +43,12 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 			  ParamListInfo params, QueryEnvironment *queryEnv,
 			  DestReceiver *dest, QueryCompletion *qc)
 {
-	ErrorContextCallback *callers = tguard_reference_callers;
-	ErrorContextCallback *validator = tguard_reference_validator;
-	bool		validating = tguard_reference_validating;
+	ReferenceCaller caller = tguard_reference_caller;
 	bool		may_keep = tguard_plan_may_keep;
 
-	tguard_reference_callers = error_context_stack;
-	tguard_reference_validator = error_context_stack;
-	tguard_reference_validating = tguard_reference_validates(statement);
+	tguard_reference_caller.stack = error_context_stack;
+	tguard_reference_caller.utility = true;
+	tguard_reference_caller.validates = tguard_reference_validates(statement);
 	tguard_plan_may_keep = is_gone_at_commit(statement);
 	PG_TRY();
 	{
@@ -59,9 +57,7 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 	}
 	PG_FINALLY();
 	{
-		tguard_reference_callers = callers;
-		tguard_reference_validating = validating;
-		tguard_reference_validator = validator;
+		tguard_reference_caller = caller;
 		tguard_plan_may_keep = may_keep;
 	}
 	PG_END_TRY();

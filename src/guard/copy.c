@@ -95,21 +95,18 @@ tguard_copy_guarded(CopyStmt *statement)
 		!(statement->is_from &&
 		  (relation->mode == RELATION_SHARED || relation->below)))
 		return statement;
-	switch (tguard_mode())
-	{
-		case MODE_BYPASS:
-			tguard_bypass_log(debug_query_string);
-			return statement;
-		case MODE_REPORT:
-			return statement;
-		case MODE_GUARD:
-			break;
-	}
 	if (statement->is_from)
+	{
 		tguard_bypass_demand(REASON_COPY,
 							 psprintf("copy into guarded relation \"%s\"",
 									  get_rel_name(relid)),
 							 "COPY FROM would load rows that no check has seen; INSERT checks them.");
+		return statement;
+	}
+	if (tguard_mode() == MODE_BYPASS)
+		tguard_bypass_log(debug_query_string);
+	if (tguard_mode() != MODE_GUARD)
+		return statement;
 	if (get_rel_relkind(relid) != RELKIND_RELATION)
 		return statement;		/* the server refuses these by itself */
 	return copy_query(statement, relid);

@@ -70,18 +70,8 @@ tguard_rule_truncate(Oid relid)
 
 	if (mode != RELATION_SHARED && !tguard_mode_filters(mode))
 		return;
-	switch (tguard_mode())
-	{
-		case MODE_BYPASS:
-			tguard_bypass_log(debug_query_string);
-			break;
-		case MODE_GUARD:
-			tguard_bypass_demand(REASON_TRUNCATE, about("truncate", relid),
-								 "TRUNCATE would remove the rows of every tenant.");
-			break;
-		case MODE_REPORT:
-			break;
-	}
+	tguard_bypass_demand(REASON_TRUNCATE, about("truncate", relid),
+						 "TRUNCATE would remove the rows of every tenant.");
 }
 
 /* The extension goes, and its table first: say what is open from now on. */
@@ -129,9 +119,8 @@ tguard_rule_drop_relation(Oid relid)
 							 "a tenant is set in this transaction.");
 	if (tguard_registry_is(relid))
 	{
-		if (guard)
-			tguard_bypass_demand(REASON_DDL, about("drop", relid),
-								 "it is the registry of tenants.");
+		tguard_bypass_demand(REASON_DDL, about("drop", relid),
+							 "it is the registry of tenants.");
 		tguard_registry_remove(relid);
 	}
 	if (relation->own)
@@ -143,8 +132,7 @@ tguard_rule_drop_column(Oid relid, AttrNumber column)
 {
 	const GuardedRelation *relation = tguard_relation(relid);
 
-	if (tguard_mode_filters(relation->mode) && relation->column == column &&
-		tguard_mode() == MODE_GUARD)
+	if (tguard_mode_filters(relation->mode) && relation->column == column)
 		tguard_bypass_demand(REASON_DDL, about("alter", relid),
 							 "the column names the tenant of each row.");
 }
@@ -396,9 +384,12 @@ refuse_under_tenant(Node *statement)
 void
 tguard_rule_before(Node *statement)
 {
-	if (tguard_extension() == NULL || tguard_mode() == MODE_BYPASS)
+	if (IsA(statement, DiscardStmt) &&
+		((DiscardStmt *) statement)->target == DISCARD_ALL)
+		tguard_bypass_discard();
+	if (tguard_extension() == NULL)
 		return;
-	if (tguard_context_peek())
+	if (tguard_context_peek() && tguard_mode() != MODE_BYPASS)
 		refuse_under_tenant(statement);
 	switch (nodeTag(statement))
 	{

@@ -101,7 +101,7 @@ tenantguard_record_relation(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 	Datum		values[CATALOG_DECLARED];
 	bool		nulls[CATALOG_DECLARED];
-	bool		bypass = !tguard_preloaded || tguard_mode() == MODE_BYPASS;
+	bool		bypass = !tguard_preloaded || tguard_mode() != MODE_GUARD;
 
 	demand_owner(relid);
 	if (!bypass && tguard_context_peek() != NULL)
@@ -137,7 +137,7 @@ tenantguard_forget_relation(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 
 	demand_owner(relid);
-	if (tguard_preloaded && tguard_mode() != MODE_BYPASS)
+	if (tguard_preloaded)
 		tguard_bypass_demand(REASON_DDL,
 							 psprintf("stop guarding relation \"%s\"",
 									  get_rel_name(relid)),

@@ -42,6 +42,7 @@
 #include "tcop/pquery.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -58,6 +59,7 @@ typedef struct TenantParams
 	ParamListInfo original;
 	uint32		serial;			/* the tenant bound, see context.h */
 	bool		started;		/* ran before: a cursor's next FETCH */
+	ReportCounts *report;		/* PLAN_REPORT only */
 	bool		isnull;
 	TenantIdentity identity;
 	Datum		values[KEY_KINDS];
@@ -400,6 +402,14 @@ bound_tenant(QueryDesc *queryDesc)
 	return NULL;
 }
 
+ReportCounts *
+tguard_plan_report(QueryDesc *queryDesc)
+{
+	TenantParams *tenant = bound_tenant(queryDesc);
+
+	return tenant ? tenant->report : NULL;
+}
+
 /* ---------------------------------------------------------------------
  * Execution: admission
  * ---------------------------------------------------------------------
@@ -501,6 +511,7 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 	PlanPurpose purpose;
 	uint32		serial;
 
+	AcceptInvalidationMessages();	/* a tenant suspended, a grant revoked */
 	if (!read_stamp(queryDesc->plannedstmt, &purpose, &serial))
 	{
 		if (IsParallelWorker() && tguard_extension())
@@ -522,7 +533,8 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 		case PLAN_REPORT:
 			if (tguard_mode() != MODE_REPORT)
 				refuse_plan("it was built while tenantguard.enforce was \"log\".");
-			tguard_report_start(queryDesc);
+			bind_tenant(queryDesc, tguard_context_peek());
+			bound_tenant(queryDesc)->report = tguard_report_start(queryDesc);
 			break;
 		case PLAN_REFERENCE:
 			if (!tguard_reference_is_running())

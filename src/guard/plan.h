@@ -72,6 +72,9 @@ extern void tguard_plan_admit(QueryDesc *queryDesc, int eflags);
 /* May this plan, started before, go on?  A cursor's next FETCH asks. */
 extern void tguard_plan_readmit(QueryDesc *queryDesc);
 
+/* The counts of a plan that runs to be reported, or NULL (report.h). */
+extern struct ReportCounts *tguard_plan_report(QueryDesc *queryDesc);
+
 /* Plan and run what follows as a look-up in one relation; InvalidOid ends. */
 extern void tguard_plan_lookup(Oid relid);
 

@@ -24,23 +24,24 @@
  * What?  It has the plain shape that the server writes.
  *
  * While a key is validated there are no parameters.  There the query must be
- * planned by the ALTER TABLE itself, not by an executor below it: a cast of
- * the key's type may be a user's function, inlined into the very query.
+ * planned by the ALTER TABLE itself, not by an executor below it (a cast of
+ * the key's type may be a user's function, inlined into the very query), and
+ * the ALTER TABLE must evaluate no user's expression over its rows.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
 #include "executor/spi.h"
 #include "guard/reference.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parse_type.h"
 #include "utils/syscache.h"
 
-ErrorContextCallback *tguard_reference_callers = NULL;
-bool		tguard_reference_validating = false;
-ErrorContextCallback *tguard_reference_validator = NULL;
+ReferenceCaller tguard_reference_caller;
 
 static void (*spi_callback) (void *arg) = NULL;
 static bool learning = false;
@@ -63,12 +64,22 @@ learn_spi_callback(void)
 	PG_END_TRY();
 }
 
+/*
+ * Is SPI's context the only one above the caller?  A procedure that commits
+ * fires deferred triggers itself: there its language's context lies between,
+ * and no executor runs.
+ */
 static bool
-is_called_from(ErrorContextCallback *caller)
+is_called_by_server(void)
 {
 	ErrorContextCallback *top = error_context_stack;
+	ErrorContextCallback *caller = tguard_reference_caller.stack;
 
-	if (top == NULL || (top->previous != NULL && top->previous != caller))
+	if (top == NULL)
+		return false;
+	if (top->previous != NULL && top->previous != caller &&
+		!(tguard_reference_caller.utility &&
+		  top->previous->previous == caller))
 		return false;
 	if (spi_callback == NULL)
 		learn_spi_callback();
@@ -119,18 +130,20 @@ tguard_reference_is_planning(Query *query)
 	if (InNoForceRLSOperation())
 		return has_plain_shape(query, 1) &&
 			has_parameter(query->jointree->quals, NULL) &&
-			is_called_from(tguard_reference_callers);
-	if (tguard_reference_validating)
+			is_called_by_server();
+	if (tguard_reference_caller.validates)
 		return query->commandType == CMD_SELECT &&
 			has_plain_shape(query, 2) &&
-			is_called_from(tguard_reference_validator);
+			error_context_stack != NULL &&
+			error_context_stack->previous == tguard_reference_caller.stack &&
+			is_called_by_server();
 	return false;
 }
 
 bool
 tguard_reference_is_running(void)
 {
-	return InNoForceRLSOperation() || tguard_reference_validating;
+	return InNoForceRLSOperation() || tguard_reference_caller.validates;
 }
 
 /* ---------------------------------------------------------------------
@@ -159,14 +172,49 @@ is_foreign_key(RangeVar *relation, const char *name)
 	return result;
 }
 
+/* A new column of a plain built-in type, with no expression but a constant. */
 static bool
-validates_only(AlterTableStmt *statement, AlterTableCmd *command)
+is_plain_column(ColumnDef *column)
+{
+	Type		type = LookupTypeName(NULL, column->typeName, NULL, true);
+	Oid			oid = type ? typeTypeId(type) : InvalidOid;
+	ListCell   *lc;
+
+	if (type)
+		ReleaseSysCache(type);
+	if (!OidIsValid(oid) || oid >= FirstNormalObjectId)
+		return false;
+	foreach(lc, column->constraints)
+	{
+		Constraint *constraint = lfirst_node(Constraint, lc);
+
+		if (constraint->contype != CONSTR_FOREIGN &&
+			constraint->contype != CONSTR_NULL &&
+			constraint->contype != CONSTR_NOTNULL &&
+			!(constraint->contype == CONSTR_DEFAULT &&
+			  IsA(constraint->raw_expr, A_Const)))
+			return false;
+	}
+	return true;
+}
+
+/* Does a subcommand evaluate no user's expression? */
+static bool
+is_harmless(AlterTableStmt *statement, AlterTableCmd *command)
 {
 	switch (command->subtype)
 	{
+		case AT_AddColumn:
+			return is_plain_column((ColumnDef *) command->def);
 		case AT_AddConstraint:
 			return IsA(command->def, Constraint) &&
-				((Constraint *) command->def)->contype == CONSTR_FOREIGN;
+				(((Constraint *) command->def)->contype == CONSTR_FOREIGN ||
+				 ((Constraint *) command->def)->contype == CONSTR_PRIMARY ||
+				 ((Constraint *) command->def)->contype == CONSTR_UNIQUE);
+		case AT_SetNotNull:
+		case AT_DropNotNull:
+		case AT_DropConstraint:
+			return true;
 		case AT_ValidateConstraint:
 			return is_foreign_key(statement->relation, command->name);
 		case AT_AttachPartition:
@@ -186,8 +234,8 @@ tguard_reference_validates(Node *statement)
 		return false;
 	foreach(lc, ((AlterTableStmt *) statement)->cmds)
 	{
-		if (!validates_only((AlterTableStmt *) statement,
-							lfirst_node(AlterTableCmd, lc)))
+		if (!is_harmless((AlterTableStmt *) statement,
+						 lfirst_node(AlterTableCmd, lc)))
 			return false;
 	}
 	return true;

@@ -10,16 +10,17 @@
 
 /*
  * Where the innermost executor or utility call began, as the top of the error
- * context stack at that moment.  The doors keep it.
+ * context stack at that moment, and which of the two it was.  The doors keep
+ * it.
  */
-extern ErrorContextCallback *tguard_reference_callers;
+typedef struct ReferenceCaller
+{
+	ErrorContextCallback *stack;
+	bool		utility;
+	bool		validates;		/* ... a statement that validates keys */
+} ReferenceCaller;
 
-/*
- * The same for a statement that validates foreign keys, while one runs; the
- * utility door keeps it.  Not NULL even at top level: see reference.c.
- */
-extern bool tguard_reference_validating;
-extern ErrorContextCallback *tguard_reference_validator;
+extern ReferenceCaller tguard_reference_caller;
 
 /* Is this a statement that validates foreign keys and runs no user's code? */
 extern bool tguard_reference_validates(Node *statement);

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "base/compat.h"
+#include "base/errors.h"
 #include "base/extension.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -25,7 +26,9 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
+#include "tenant/bypass.h"
 #include "tenant/context.h"
+#include "tenant/registry.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -35,12 +38,15 @@
 
 #define OBSERVED_MAX	8		/* relations named in one line */
 
-static struct
+struct ReportCounts
 {
 	uint64		rows[2];		/* by OBSERVE_READ, OBSERVE_WRITE */
 	int			count;
 	Oid			relations[OBSERVED_MAX];
-}			observed;
+};
+
+/* Where observe() counts: the innermost execution that is reported. */
+static ReportCounts *current = NULL;
 
 /* ---------------------------------------------------------------------
  * Planning
@@ -166,58 +172,60 @@ observe(FunctionCallInfo fcinfo, TenantKeyKind kind)
 	Oid			relid = PG_GETARG_OID(1);
 	int			what = PG_GETARG_INT32(2);
 
-	if (identity == NULL || PG_ARGISNULL(0) ||
+	if (current == NULL || identity == NULL || PG_ARGISNULL(0) ||
 		tguard_identity_matches(identity, kind, PG_GETARG_DATUM(0)))
 		return true;
-	observed.rows[what == OBSERVE_WRITE]++;
-	for (int i = 0; i < observed.count; i++)
+	current->rows[what == OBSERVE_WRITE]++;
+	for (int i = 0; i < current->count; i++)
 	{
-		if (observed.relations[i] == relid)
+		if (current->relations[i] == relid)
 			return true;
 	}
-	if (observed.count < OBSERVED_MAX)
-		observed.relations[observed.count++] = relid;
+	if (current->count < OBSERVED_MAX)
+		current->relations[current->count++] = relid;
 	return true;
 }
 
-static void
-report(const char *what, const char *statement)
-{
-	const TenantIdentity *identity = tguard_context_peek();
-
-	ereport(LOG_SERVER_ONLY,
-			(errmsg("tenantguard: %s: role=%s tenant=%s statement=%s", what,
-					GetUserNameFromId(GetSessionUserId(), true),
-					identity ? identity->text : "(none)",
-					statement ? statement : "(none)"),
-			 errhidestmt(true), errhidecontext(true)));
-}
-
-void
+ReportCounts *
 tguard_report_start(QueryDesc *queryDesc)
 {
-	memset(&observed, 0, sizeof(observed));
-	if (tguard_context_peek() == NULL)
-		report("would refuse (no tenant is set)", queryDesc->sourceText);
+	const TenantIdentity *identity = tguard_context_peek();
+	bool		lasting;
+
+	if (identity == NULL)
+		tguard_bypass_report("refuse (" REASON_NO_CONTEXT ")",
+							 queryDesc->sourceText);
+	else if (tguard_registry_ask(identity, &lasting) != TENANT_ACTIVE)
+		tguard_bypass_report("refuse (" REASON_UNKNOWN_TENANT " or " REASON_SUSPENDED ")",
+							 queryDesc->sourceText);
+	return palloc0(sizeof(ReportCounts));
+}
+
+ReportCounts *
+tguard_report_count(ReportCounts *counts)
+{
+	ReportCounts *outer = current;
+
+	current = counts;
+	return outer;
 }
 
 void
-tguard_report_end(QueryDesc *queryDesc)
+tguard_report_end(ReportCounts *counts, QueryDesc *queryDesc)
 {
 	StringInfoData line;
 
-	if (observed.rows[OBSERVE_READ] + observed.rows[OBSERVE_WRITE] == 0)
+	if (counts->rows[OBSERVE_READ] + counts->rows[OBSERVE_WRITE] == 0)
 		return;
 	initStringInfo(&line);
-	appendStringInfo(&line, "would filter " UINT64_FORMAT
+	appendStringInfo(&line, "filter " UINT64_FORMAT
 					 " rows read and refuse " UINT64_FORMAT
 					 " rows written of other tenants in",
-					 observed.rows[OBSERVE_READ],
-					 observed.rows[OBSERVE_WRITE]);
-	for (int i = 0; i < observed.count; i++)
-		appendStringInfo(&line, " %s", get_rel_name(observed.relations[i]));
-	report(line.data, queryDesc->sourceText);
-	memset(&observed, 0, sizeof(observed));
+					 counts->rows[OBSERVE_READ],
+					 counts->rows[OBSERVE_WRITE]);
+	for (int i = 0; i < counts->count; i++)
+		appendStringInfo(&line, " %s", get_rel_name(counts->relations[i]));
+	tguard_bypass_report(line.data, queryDesc->sourceText);
 }
 
 #define OBSERVER(suffix, kind) \

@@ -26,6 +26,8 @@
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_coerce.h"
 #include "parser/parsetree.h"
+#include "tcop/tcopprot.h"
+#include "tenant/bypass.h"
 #include "tenant/context.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -342,6 +344,9 @@ check_target(Query *query)
 	{
 		/* built without checks: the stamp keeps it from anyone else */
 		tguard_plan->reached = true;
+		if (tguard_plan->purpose == PLAN_REPORT && mode == RELATION_SHARED)
+			tguard_bypass_report("refuse (" REASON_SHARED ")",
+								 debug_query_string);
 		return;
 	}
 	if (relation->below)

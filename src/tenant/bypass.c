@@ -27,6 +27,7 @@
 #include "base/extension.h"
 #include "base/plancache.h"
 #include "base/settings.h"
+#include "catalog/indexing.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "tcop/tcopprot.h"
@@ -79,9 +80,10 @@ static struct
 	bool		open;
 	bool		session;		/* lasts beyond its transaction */
 	bool		unborn;			/* the transaction that opened it still runs */
-	bool		narrowed;		/* enter() limits it to one tenant */
+	bool		entered;		/* enter() limits it to the tenant set */
 	LocalTransactionId lxid;
 	SubTransactionId subid;
+	Oid			user;			/* whose session opened it */
 	TimestampTz until;			/* 0: no limit of its own */
 	char	   *role;			/* who opened it, and why: for the log, also */
 	char	   *reason;			/* when a transaction has just ended */
@@ -213,7 +215,7 @@ static void
 mode_changed(void)
 {
 	serial++;
-	tguard_leader_publish_bypass(lease.open && !lease.narrowed);
+	tguard_leader_publish_bypass(lease.open && !lease.entered);
 	tguard_plans_forget();
 }
 
@@ -233,7 +235,7 @@ close_lease(void)
 		return;
 	log_lease("closed");
 	lease.open = false;
-	lease.narrowed = false;
+	lease.entered = false;
 	mode_changed();
 }
 
@@ -243,6 +245,8 @@ lease_is_open(void)
 	if (!lease.open)
 		return false;
 	if (!lease.session && lease.lxid != tguard_lxid(MyProc))
+		close_lease();
+	else if (lease.user != GetSessionUserId())
 		close_lease();
 	else if (lease.until != 0 && lease.until <= GetCurrentTimestamp())
 		close_lease();
@@ -255,7 +259,7 @@ tguard_mode(void)
 	if (IsParallelWorker() && tguard_leader_has_bypass())
 		return MODE_BYPASS;
 	if (lease_is_open())
-		return lease.narrowed ? MODE_GUARD : MODE_BYPASS;
+		return lease.entered && tguard_context_peek() ? MODE_GUARD : MODE_BYPASS;
 	if (tguard_enforce == ENFORCE_LOG)
 		return MODE_REPORT;
 	if (tguard_context_peek() != NULL)
@@ -303,8 +307,33 @@ tguard_bypass_log(const char *statement)
 }
 
 void
+tguard_bypass_report(const char *what, const char *statement)
+{
+	const TenantIdentity *identity = tguard_context_peek();
+
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("tenantguard: would %s: role=%s tenant=%s statement=%s",
+					what, GetUserNameFromId(GetSessionUserId(), true),
+					identity ? identity->text : "(none)",
+					statement ? statement : "(none)"),
+			 errhidestmt(true), errhidecontext(true)));
+}
+
+void
 tguard_bypass_demand(const char *reason, const char *what, const char *why)
 {
+	switch (tguard_mode())
+	{
+		case MODE_BYPASS:
+			tguard_bypass_log(debug_query_string);
+			return;
+		case MODE_REPORT:
+			tguard_bypass_report(psprintf("refuse (%s)", reason),
+								 debug_query_string);
+			return;
+		case MODE_GUARD:
+			break;
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("cannot %s", what),
@@ -312,6 +341,36 @@ tguard_bypass_demand(const char *reason, const char *what, const char *why)
 			 err_generic_string(PG_DIAG_CONSTRAINT_NAME,
 								psprintf("tenantguard_%s", reason)),
 			 errhint("Declare a bypass first: BEGIN; SELECT tenantguard.begin_bypass('reason');")));
+}
+
+void
+tguard_bypass_discard(void)
+{
+	close_lease();
+}
+
+void
+tguard_bypass_drop_role(Oid role)
+{
+	const TguardExtension *ext = tguard_extension();
+	Relation	table;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		isnull;
+
+	if (ext == NULL)
+		return;
+	table = table_open(ext->bypass_grant, RowExclusiveLock);
+	scan = systable_beginscan(table, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (DatumGetObjectId(heap_getattr(tuple, Anum_bypass_grant_grantee,
+										  RelationGetDescr(table),
+										  &isnull)) == role)
+			CatalogTupleDelete(table, &tuple->t_self);
+	}
+	systable_endscan(scan);
+	table_close(table, NoLock);
 }
 
 static void
@@ -328,18 +387,36 @@ transaction_ended(XactEvent event, void *arg)
 	}
 	lease.unborn = false;
 	lease.subid = InvalidSubTransactionId;
-	if (lease.narrowed)
+	if (lease.entered)
 	{
-		lease.narrowed = false; /* the tenant ended with its SET LOCAL */
+		lease.entered = false;	/* the tenant ended with its SET LOCAL */
 		mode_changed();
 	}
 }
 
-/* A lease that was opened in a savepoint ends when that is rolled back. */
+/* Does this session go from tenant to tenant, as far as is known? */
+static bool
+visits_tenants(void)
+{
+	return lease.open ||
+		(grants.known &&
+		 (grants.purposes & PURPOSES_REENTRY & PURPOSES_STANDING));
+}
+
+/*
+ * A lease that was opened in a savepoint ends when that is rolled back.  So
+ * does a visit to a tenant: the setting goes back to the tenant before, or to
+ * none, and whoever may enter() again is not bound to the tenant visited.
+ */
 static void
 subtransaction_ended(SubXactEvent event, SubTransactionId mySubid,
 					 SubTransactionId parentSubid, void *arg)
 {
+	if (event == SUBXACT_EVENT_ABORT_SUB && visits_tenants())
+	{
+		tguard_context_unpin();
+		tguard_plans_forget();
+	}
 	if (!lease.open || lease.subid != mySubid)
 		return;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
@@ -478,7 +555,8 @@ tenantguard_begin_bypass(PG_FUNCTION_ARGS)
 	keep_text(&lease.stated, reason);
 	lease.session = session;
 	lease.unborn = true;
-	lease.narrowed = false;
+	lease.entered = false;
+	lease.user = GetSessionUserId();
 	lease.until = until;
 	lease.lxid = tguard_lxid(MyProc);
 	lease.subid = GetCurrentSubTransactionId();
@@ -536,7 +614,7 @@ tenantguard_enter(PG_FUNCTION_ARGS)
 	tguard_context_enter(tenant, reentry);
 	if (lease_is_open())
 	{
-		lease.narrowed = tenant != NULL;
+		lease.entered = tenant != NULL;
 		mode_changed();
 	}
 	PG_RETURN_VOID();

@@ -29,11 +29,21 @@ extern bool tguard_bypass_allows_reentry(void);
 extern void tguard_bypass_log(const char *statement);
 
 /*
- * The error for a command that only a bypass permits.  "what" names the
- * command and the object ("truncate table \"x\""), "why" what it would do.
+ * For a command that only a bypass permits: logs it under one, reports it in
+ * MODE_REPORT, and is an error otherwise.  "what" names the command and the
+ * object ("truncate guarded relation \"x\""), "why" what it would do.
  */
 extern void tguard_bypass_demand(const char *reason, const char *what,
-								 const char *why) pg_attribute_noreturn();
+								 const char *why);
+
+/* MODE_REPORT: write to the server log what the guard would do. */
+extern void tguard_bypass_report(const char *what, const char *statement);
+
+/* DISCARD ALL: the session goes to somebody else. */
+extern void tguard_bypass_discard(void);
+
+/* A role is being dropped: so are its grants, in this database. */
+extern void tguard_bypass_drop_role(Oid role);
 
 /* Grants of bypasses changed, or everything did. */
 extern void tguard_bypass_init(void);

@@ -357,7 +357,29 @@ tguard_context_enter(const char *tenant, bool repin)
 	}
 	PG_END_TRY();
 	if (repin)
-		pinned_lxid = InvalidLocalTransactionId;
+		tguard_context_unpin();
+}
+
+void
+tguard_context_unpin(void)
+{
+	pinned_lxid = InvalidLocalTransactionId;
+}
+
+/* What this transaction set itself has an entry in the setting's stack. */
+bool
+tguard_context_is_left_over(void)
+{
+	struct config_generic *present = tguard_find_setting(TGUARD_CONTEXT_SETTING);
+
+	return present && present->stack == NULL;
+}
+
+void
+tguard_context_expire(void)
+{
+	if (live)
+		live->lxid = InvalidLocalTransactionId;
 }
 
 /* A value that stays behind counts no more: what was guessed on it is void. */

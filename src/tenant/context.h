@@ -54,6 +54,17 @@ extern void tguard_context_note_guess(void);
  */
 extern void tguard_context_enter(const char *tenant, bool repin);
 
+/* Lift the pin: whoever holds a bypass may visit another tenant. */
+extern void tguard_context_unpin(void);
+
+/*
+ * To be called around the definition of the setting, for a library that is
+ * loaded late: a value left from an earlier transaction must not count in the
+ * one that happens to load it.
+ */
+extern bool tguard_context_is_left_over(void);
+extern void tguard_context_expire(void);
+
 extern void tguard_context_init(void);
 
 #endif							/* TGUARD_CONTEXT_H */
