@@ -1,0 +1,78 @@
+# The library is missing from shared_preload_libraries: the extension says how
+# to add it, and the policies hold ordinary roles until then.
+use strict;
+use warnings;
+use Guarded;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = guarded_node('late', 0);
+my @app = (extra_params => [ '-U', 'app' ]);
+my $own = q{SELECT id FROM notes ORDER BY id};
+
+my ($code, $out, $err) = $node->psql('postgres', 'CREATE EXTENSION tenantguard; DROP EXTENSION tenantguard');
+is($code, 0, 'the extension can be created');
+like($err, qr/WARNING:  tenantguard is not preloaded/, 'which warns');
+like($err, qr/HINT:  .*shared_preload_libraries.*restart/, 'and says what helps');
+
+install_guard($node, 'postgres');
+rows_are($node, 'postgres', 'SELECT tenantguard.preloaded()', 'f', 'preloaded() says so');
+rows_are($node, 'postgres', 'SELECT bool_or(enforced) FROM tenantguard.relations', 'f',
+	'and so does the view relations');
+
+# The library comes with the first policy that is asked.
+rows_are($node, 'postgres', $own, '', 'no tenant, no rows', @app);
+rows_are($node, 'postgres', "BEGIN; SET LOCAL app.current_org_id = '1'; $own; COMMIT;", '11 12',
+	'a role that row security binds sees its rows', @app);
+rows_are($node, 'postgres', "BEGIN; SET LOCAL app.current_org_id = '3'; $own; COMMIT;", '',
+	'and none for another value', @app);
+rows_are($node, 'postgres',
+	"BEGIN; SELECT set_config('app.current_org_id', '2', true); $own; COMMIT;", '2 21',
+	'set_config does the same', @app);
+rows_are($node, 'postgres',
+	"BEGIN; SET LOCAL app.current_org_id = '1'; UPDATE notes SET body = body WHERE id = 21 RETURNING id; COMMIT;",
+	'', 'a foreign row is not updated', @app);
+like(rows_of($node, 'postgres',
+		"BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO notes VALUES (99, 2, 'x')", @app),
+	qr/row-level security policy "tenantguard_tenant"/, 'nor is one inserted');
+rows_are($node, 'postgres', $own, '11 12 21', 'a superuser sees all: the library alone would hold it');
+
+# One connection, as behind a pooler.
+rows_are($node, 'postgres', "SET app.current_org_id = '1'; $own",
+	'', 'a tenant set before the library came does not count in a later transaction', @app);
+rows_are($node, 'postgres',
+	"$own; BEGIN; SET app.current_org_id = '1'; $own; COMMIT; BEGIN; $own; COMMIT;",
+	'11 12', 'nor does one set in an earlier transaction', @app);
+rows_are($node, 'postgres', q{
+	SET plan_cache_mode = force_generic_plan;
+	PREPARE list AS SELECT id FROM notes ORDER BY id;
+	BEGIN; SET LOCAL app.current_org_id = '1'; EXECUTE list; COMMIT;
+	EXECUTE list;
+	BEGIN; SET LOCAL app.current_org_id = '2'; EXECUTE list; COMMIT;},
+	'11 12 21', 'a cached plan follows the tenant', @app);
+
+$node->safe_psql('postgres', q{
+	INSERT INTO organizations SELECT generate_series(3, 100);
+	INSERT INTO notes SELECT 1000 + n, 3 + n % 98, 'more' FROM generate_series(1, 20000) n;
+	ANALYZE notes;});
+like(rows_of($node, 'postgres',
+		"BEGIN; SET LOCAL app.current_org_id = '7'; EXPLAIN (COSTS OFF) SELECT * FROM notes", @app),
+	qr/Index Cond: \(org_id = tenantguard.current_tenant_bigint\(\)\)/, 'the filter uses the index');
+
+refused($node, 'postgres', "BEGIN; SELECT tenantguard.begin_bypass('reason')",
+	'not_preloaded', 'a bypass is refused');
+rows_are($node, 'postgres', 'SELECT tenantguard.current_bypass() IS NULL', 't', 'none is in force');
+
+# LOAD is too late for the hooks, and says nothing else.
+rows_are($node, 'postgres', "LOAD 'tenantguard'; SELECT tenantguard.preloaded(); $own LIMIT 1",
+	'f 11', 'LOAD does not preload');
+
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'tenantguard'");
+$node->restart;
+rows_are($node, 'postgres', 'SELECT tenantguard.preloaded()', 't', 'a restart with the library');
+rows_are($node, 'postgres', 'SELECT bool_and(enforced) FROM tenantguard.relations', 't', 'enforces');
+refused($node, 'postgres', $own, 'no_context', 'also for a superuser');
+rows_are($node, 'postgres', "BEGIN; SET LOCAL app.current_org_id = '1'; $own; COMMIT;", '11 12',
+	'who sees one tenant');
+
+done_testing();
