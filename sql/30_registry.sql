@@ -143,13 +143,17 @@ BEGIN
 	same_columns := recorded.key_column = registry_statements.key
 		AND recorded.status_column IS NOT DISTINCT FROM registry_statements.status;
 
-	IF same_columns IS NOT TRUE OR recorded.active_values IS DISTINCT FROM registry_statements.active_values THEN
+	-- To change what was adopted takes a bypass (catalog_changed() asks).
+	IF recorded.registry IS NULL THEN
 		RETURN NEXT pg_catalog.format(
-			'INSERT INTO tenantguard.registry AS r (registry, key_column, status_column, active_values) '
-			'VALUES (%L, %L, %L, %L) ON CONFLICT (registry) DO UPDATE SET key_column = EXCLUDED.key_column, '
-			'status_column = EXCLUDED.status_column, active_values = EXCLUDED.active_values',
+			'INSERT INTO tenantguard.registry (registry, key_column, status_column, active_values) VALUES (%L, %L, %L, %L)',
 			registry_statements.registry, registry_statements.key, registry_statements.status,
 			registry_statements.active_values);
+	ELSIF NOT same_columns OR recorded.active_values IS DISTINCT FROM registry_statements.active_values THEN
+		RETURN NEXT pg_catalog.format(
+			'UPDATE tenantguard.registry SET key_column = %L, status_column = %L, active_values = %L WHERE registry = %L::regclass',
+			registry_statements.key, registry_statements.status, registry_statements.active_values,
+			registry_statements.registry);
 	END IF;
 
 	FOR wanted IN
@@ -208,6 +212,29 @@ $$;
 COMMENT ON FUNCTION tenantguard.list_stored_contexts() IS
 	'Raises a NOTICE that names the functions, roles and databases that carry a value for app.current_org_id; says nothing when there are none.';
 
+CREATE FUNCTION tenantguard.status_values(registry regclass, status name, active_values text[])
+RETURNS text[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	type_name	text;
+	spelled		text[];
+BEGIN
+	IF status IS NULL THEN
+		RETURN active_values;
+	END IF;
+	SELECT pg_catalog.format_type(a.atttypid, NULL) INTO STRICT type_name
+	FROM pg_catalog.pg_attribute AS a
+	WHERE a.attrelid = status_values.registry AND a.attname = status_values.status;
+	EXECUTE pg_catalog.format('SELECT pg_catalog.array_agg(pg_catalog.format(''%%s'', v::%s)) FROM pg_catalog.unnest($1) AS v', type_name)
+		INTO spelled USING active_values;
+	RETURN spelled;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.status_values(regclass, name, text[]) IS
+	'The active values as the status column''s type spells them (true becomes t), which is what the library compares. Raises what the type raises for a value that it does not know, such as a misspelt label of an enum.';
+
 CREATE FUNCTION tenantguard.adopt_registry(
 	registry regclass,
 	key name,
@@ -221,6 +248,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
 	PERFORM tenantguard.require_registry(registry, key, status, active_values);
+	active_values := tenantguard.status_values(registry, status, active_values);
 
 	IF EXISTS (SELECT 1 FROM tenantguard.registry_statements(registry, key, status, active_values)) THEN
 		EXECUTE pg_catalog.format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', registry);

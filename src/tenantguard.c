@@ -8,6 +8,7 @@
 #include "base/settings.h"
 #include "doors/doors.h"
 #include "fmgr.h"
+#include "guard/reference.h"
 #include "miscadmin.h"
 #include "relations/cache.h"
 #include "tenant/bypass.h"
@@ -38,6 +39,7 @@ _PG_init(void)
 	tguard_registry_init();
 	tguard_bypass_init();
 	tguard_relations_init();
+	tguard_reference_init();
 	if (!tguard_preloaded)
 		return;
 	tguard_leader_init();

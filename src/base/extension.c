@@ -29,6 +29,7 @@ typedef enum ExtensionState
 
 static ExtensionState state = EXTENSION_UNKNOWN;
 static TguardExtension objects;
+const TguardExtension *tguard_extension_known = NULL;
 
 static const Oid key_types[KEY_KINDS] = {INT4OID, INT8OID, UUIDOID, TEXTOID};
 
@@ -102,13 +103,21 @@ find_objects(void)
 }
 
 const TguardExtension *
-tguard_extension(void)
+tguard_extension_search(void)
 {
 	if (state == EXTENSION_ABSENT && creating_extension)
 		state = EXTENSION_UNKNOWN;	/* it may be ours */
 	if (state == EXTENSION_UNKNOWN)
 		find_objects();
-	return state == EXTENSION_PRESENT ? &objects : NULL;
+	tguard_extension_known = state == EXTENSION_PRESENT ? &objects : NULL;
+	return tguard_extension_known;
+}
+
+static void
+search_again(void)
+{
+	state = EXTENSION_UNKNOWN;
+	tguard_extension_known = NULL;
 }
 
 Oid
@@ -150,13 +159,13 @@ relation_invalidated(Datum arg, Oid relid)
 	if (!OidIsValid(relid) || state == EXTENSION_ABSENT ||
 		relid == objects.guarded_relation || relid == objects.registry ||
 		relid == objects.lookup_definition || relid == objects.bypass_grant)
-		state = EXTENSION_UNKNOWN;
+		search_again();
 }
 
 static void
 namespace_invalidated(Datum arg, int cacheid, uint32 hashvalue)
 {
-	state = EXTENSION_UNKNOWN;
+	search_again();
 }
 
 void

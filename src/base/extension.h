@@ -35,7 +35,17 @@ typedef struct TguardExtension
  * The extension's objects, or NULL where it is not created in this database
  * or not yet complete.  Needs a transaction.
  */
-extern const TguardExtension *tguard_extension(void);
+extern const TguardExtension *tguard_extension_search(void);
+
+/* Known objects, NULL while they have to be searched. */
+extern const TguardExtension *tguard_extension_known;
+
+static inline const TguardExtension *
+tguard_extension(void)
+{
+	return tguard_extension_known ? tguard_extension_known :
+		tguard_extension_search();
+}
 
 /* The type that tenant keys of a kind are compared in. */
 extern Oid	tguard_key_type(TenantKeyKind kind);

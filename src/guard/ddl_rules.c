@@ -15,6 +15,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_policy.h"
+#include "commands/extension.h"
 #include "commands/policy.h"
 #include "lib/stringinfo.h"
 #include "guard/ddl_rules.h"
@@ -31,6 +32,8 @@
 
 #define OWN_PREFIX		"tenantguard_"
 #define PARTNER_POLICY	"tenantguard_partner"
+
+static RangeVar *target_of(Node *statement);
 
 static bool
 is_own_name(const char *name)
@@ -273,6 +276,51 @@ drop_object_of_relation(DropStmt *statement)
 	}
 }
 
+/*
+ * CREATE OR REPLACE TRIGGER under one of our names.  adopt_registry() itself,
+ * which a superuser calls, gives it our function.
+ */
+static void
+create_trigger(CreateTrigStmt *statement)
+{
+	List	   *function = statement->funcname;
+
+	if (superuser() && list_length(function) == 2 &&
+		strcmp(strVal(linitial(function)), "tenantguard") == 0)
+		return;
+	protect_own_object(relation_of(statement->relation), statement->trigname);
+}
+
+static void
+depend_on_extension(AlterObjectDependsStmt *statement)
+{
+	List	   *names;
+
+	if (statement->objectType != OBJECT_TRIGGER)
+		return;
+	names = castNode(List, statement->object);
+	protect_own_object(relation_of(statement->relation), strVal(llast(names)));
+}
+
+/* The extension's own schema and tables stay as and where they are. */
+static void
+protect_own_schema(Node *statement)
+{
+	Oid			relid = relation_of(target_of(statement));
+	bool		own = OidIsValid(relid) &&
+	get_rel_namespace(relid) == tguard_extension()->schema;
+
+	if (IsA(statement, RenameStmt) &&
+		((RenameStmt *) statement)->renameType == OBJECT_SCHEMA)
+		own = strcmp(((RenameStmt *) statement)->subname, "tenantguard") == 0;
+	if (creating_extension &&
+		CurrentExtensionObject == tguard_extension()->extension)
+		return;					/* its own script */
+	if (own)
+		tguard_bypass_demand(REASON_DDL, "change the objects of tenantguard",
+							 "nothing would be guarded without them.");
+}
+
 static void
 rename_object(RenameStmt *statement)
 {
@@ -391,8 +439,15 @@ tguard_rule_before(Node *statement)
 		return;
 	if (tguard_context_peek() && tguard_mode() != MODE_BYPASS)
 		refuse_under_tenant(statement);
+	protect_own_schema(statement);
 	switch (nodeTag(statement))
 	{
+		case T_AlterObjectDependsStmt:
+			depend_on_extension((AlterObjectDependsStmt *) statement);
+			break;
+		case T_CreateTrigStmt:
+			create_trigger((CreateTrigStmt *) statement);
+			break;
 		case T_AlterTableStmt:
 			alter_table((AlterTableStmt *) statement);
 			break;

@@ -228,9 +228,9 @@ tenantguard_catalog_changed(PG_FUNCTION_ARGS)
 				 errmsg("catalog_changed() was not called as a trigger")));
 	if (tguard_preloaded && tguard_mode() == MODE_GUARD &&
 		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && ext &&
-		ext->guarded_relation == RelationGetRelid(trigger->tg_relation))
+		ext->bypass_grant != RelationGetRelid(trigger->tg_relation))
 		tguard_bypass_demand(REASON_DDL, "change how relations are guarded",
-							 "rows of tenantguard.guarded_relation were changed by hand.");
+							 "rows of the extension's own tables are changed.");
 	CacheInvalidateRelcacheByRelid(RelationGetRelid(trigger->tg_relation));
 	return PointerGetDatum(NULL);
 }

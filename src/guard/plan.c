@@ -103,51 +103,54 @@ is_one_shot(Query *query, bool custom)
 	bool		last_analyzed = (query == analyzed);
 
 	analyzed = NULL;
-	if (tguard_context_peek() == NULL)
-		return false;
-	if (custom)
-		return true;
-	return last_analyzed && ActivePortal == NULL && tguard_plan == NULL;
-}
-
-static PlanPurpose
-choose_purpose(Query *query, bool custom)
-{
-	bool		one_shot = is_one_shot(query, custom);
-
-	if (tguard_reference_is_planning(query))
-		return PLAN_REFERENCE;
-	switch (tguard_mode())
-	{
-		case MODE_BYPASS:
-			return PLAN_BYPASS;
-		case MODE_REPORT:
-			return PLAN_REPORT;
-		default:
-			return one_shot ? PLAN_ONE_TENANT : PLAN_ANY_TENANT;
-	}
+	return custom ||
+		(last_analyzed && ActivePortal == NULL && tguard_plan == NULL);
 }
 
 /*
- * What the executor compares the plan with, besides its purpose.  Taken when
- * planning begins: functions that are folded may change the tenant meanwhile.
+ * What a planner call is for is decided when it first meets a guarded
+ * relation: most never do.
  */
-static uint32
-stamp_serial(PlanPurpose purpose)
+static PlanPurpose
+decide(Planning *state)
 {
-	if (purpose == PLAN_ONE_TENANT)
-		return tguard_context_serial();
-	if (purpose == PLAN_BYPASS)
-		return tguard_bypass_serial();
-	return 0;
+	if (state->purpose != PLAN_UNDECIDED)
+		return state->purpose;
+	switch (tguard_mode())
+	{
+		case MODE_BYPASS:
+			state->purpose = PLAN_BYPASS;
+			break;
+		case MODE_REPORT:
+			state->purpose = PLAN_REPORT;
+			break;
+		case MODE_GUARD:
+			state->purpose = state->one_shot && tguard_context_peek() ?
+				PLAN_ONE_TENANT : PLAN_ANY_TENANT;
+			break;
+	}
+	return state->purpose;
 }
 
+/*
+ * The serial numbers are taken when planning begins: functions that are folded
+ * may change the tenant meanwhile.  A foreign key's query is recognised by its
+ * shape, which planning changes, and a report adds to the query, so these are
+ * decided at once.
+ */
 bool
 tguard_plan_begin(Planning *state, Query *query, bool custom)
 {
 	if (tguard_extension() == NULL)
 		return false;
-	memset(state, 0, sizeof(*state));
+	state->up = tguard_plan;
+	state->purpose = PLAN_UNDECIDED;
+	state->one_shot = is_one_shot(query, custom);
+	state->tenant_serial = tguard_context_serial();
+	state->bypass_serial = tguard_bypass_serial();
+	state->reached = false;
+	state->signed_up = false;
+	state->lookup = InvalidOid;
 	if (OidIsValid(lookup_relation))
 	{
 		/* consumed at once: statements nested in the look-up are guarded */
@@ -155,10 +158,10 @@ tguard_plan_begin(Planning *state, Query *query, bool custom)
 		state->lookup = lookup_relation;
 		lookup_relation = InvalidOid;
 	}
-	else
-		state->purpose = choose_purpose(query, custom);
-	state->serial = stamp_serial(state->purpose);
-	state->up = tguard_plan;
+	else if (tguard_reference_is_likely() && tguard_reference_is_planning(query))
+		state->purpose = PLAN_REFERENCE;
+	else if (tguard_enforce == ENFORCE_LOG)
+		(void) decide(state);
 	tguard_plan = state;
 	return true;
 }
@@ -172,10 +175,10 @@ tguard_plan_end(Planning *state)
 bool
 tguard_plan_filters(void)
 {
-	return tguard_plan &&
-		(tguard_plan->purpose == PLAN_ANY_TENANT ||
-		 tguard_plan->purpose == PLAN_ONE_TENANT ||
-		 tguard_plan->purpose == PLAN_LOOKUP);
+	PlanPurpose purpose = decide(tguard_plan);
+
+	return purpose == PLAN_ANY_TENANT || purpose == PLAN_ONE_TENANT ||
+		purpose == PLAN_LOOKUP;
 }
 
 static Expr *
@@ -208,7 +211,7 @@ tenant_parameter(TenantKeyKind kind)
 Expr *
 tguard_plan_tenant(TenantKeyKind kind)
 {
-	if (tguard_plan->purpose == PLAN_ONE_TENANT)
+	if (decide(tguard_plan) == PLAN_ONE_TENANT)
 	{
 		const TenantIdentity *identity = tguard_context_peek();
 
@@ -228,15 +231,25 @@ stamp_item(int cache, uint32 value)
 	return item;
 }
 
-void
-tguard_plan_stamp(const Planning *state, PlannedStmt *plan)
+/* What the executor compares the plan with, besides its purpose. */
+static uint32
+stamp_serial(const Planning *state, PlanPurpose purpose)
 {
-	PlanPurpose purpose = state->purpose;
+	if (purpose == PLAN_ONE_TENANT)
+		return state->tenant_serial;
+	return purpose == PLAN_BYPASS ? state->bypass_serial : 0;
+}
 
+void
+tguard_plan_stamp(Planning *state, PlannedStmt *plan)
+{
+	PlanPurpose purpose;
+
+	if (!state->reached && !state->signed_up)
+		return;
+	purpose = decide(state);
 	if (!state->reached)
 	{
-		if (!state->signed_up)
-			return;
 		if (purpose == PLAN_ANY_TENANT || purpose == PLAN_ONE_TENANT)
 			purpose = PLAN_SIGN_UP;
 	}
@@ -244,7 +257,8 @@ tguard_plan_stamp(const Planning *state, PlannedStmt *plan)
 		tguard_context_note_guess();
 	plan->invalItems =
 		list_concat(list_make3(stamp_item(STAMP_CACHE, purpose),
-							   stamp_item(STAMP_CACHE, state->serial),
+							   stamp_item(STAMP_CACHE,
+										  stamp_serial(state, purpose)),
 							   stamp_item(TGUARD_PLAN_CACHE,
 										  TGUARD_PLAN_HASH)),
 					plan->invalItems);
@@ -267,10 +281,10 @@ reads_partitions(Query *query)
 }
 
 Query *
-tguard_plan_sample(const Planning *state, Query *query)
+tguard_plan_sample(Planning *state, Query *query)
 {
-	if (state->purpose != PLAN_ANY_TENANT || tguard_context_peek() == NULL ||
-		!reads_partitions(query))
+	if (!reads_partitions(query) || tguard_context_peek() == NULL ||
+		decide(state) != PLAN_ANY_TENANT)
 		return NULL;
 	return copyObject(query);
 }
@@ -520,6 +534,7 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 	}
 	switch (purpose)
 	{
+		case PLAN_UNDECIDED:
 		case PLAN_ANY_TENANT:
 		case PLAN_ONE_TENANT:
 			admit_for_tenant(queryDesc, eflags, purpose, serial);

@@ -13,6 +13,7 @@
 /* What a plan that reaches guarded relations was built for. */
 typedef enum PlanPurpose
 {
+	PLAN_UNDECIDED,				/* nothing guarded was met yet */
 	PLAN_ANY_TENANT,			/* the tenant is a parameter */
 	PLAN_ONE_TENANT,			/* the tenant is folded in as a constant */
 	PLAN_SIGN_UP,				/* inserts into the root and reads nothing */
@@ -27,7 +28,9 @@ typedef struct Planning
 {
 	struct Planning *up;
 	PlanPurpose purpose;
-	uint32		serial;			/* the tenant or bypass when planning began */
+	bool		one_shot;		/* the plan will run once */
+	uint32		tenant_serial;	/* the tenant, and ... */
+	uint32		bypass_serial;	/* ... the bypass when planning began */
 	bool		reached;		/* a guarded relation is read */
 	bool		signed_up;		/* a row is inserted into the root */
 	Oid			lookup;			/* the relation that PLAN_LOOKUP exempts */
@@ -49,15 +52,15 @@ extern void tguard_plan_end(Planning *state);
  * when it costs a plan for any tenant, although the executor will open one, so
  * the plan cache would rather plan anew for each execution.
  */
-extern Query *tguard_plan_sample(const Planning *state, Query *query);
+extern Query *tguard_plan_sample(Planning *state, Query *query);
 
 /* Mark the finished plan with what it was built for. */
-extern void tguard_plan_stamp(const Planning *state, PlannedStmt *plan);
+extern void tguard_plan_stamp(Planning *state, PlannedStmt *plan);
 
 /* The query that the simple protocol is about to plan and run once. */
 extern void tguard_plan_note_analyzed(Query *query);
 
-/* Does the guard filter what the running planner call reads? */
+/* Does the guard filter what the planner call that is running reads? */
 extern bool tguard_plan_filters(void);
 
 /*

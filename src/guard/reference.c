@@ -32,6 +32,7 @@
 
 #include "access/htup_details.h"
 #include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
 #include "executor/spi.h"
@@ -86,6 +87,20 @@ is_called_by_server(void)
 	return top->callback == spi_callback;
 }
 
+/*
+ * A foreign key asks whether a row exists, or changes rows; it never reads
+ * their values.
+ */
+static bool
+is_key_query(Query *query)
+{
+	if (query->commandType != CMD_SELECT)
+		return true;
+	return list_length(query->targetList) == 1 &&
+		IsA(linitial_node(TargetEntry, query->targetList)->expr, Const) &&
+		!query->hasAggs && !query->hasWindowFuncs;
+}
+
 /* Plain relations and their join, no sub-selects, no functions in FROM. */
 static bool
 has_plain_shape(Query *query, int most_relations)
@@ -120,6 +135,13 @@ has_parameter(Node *node, void *context)
 }
 
 bool
+tguard_reference_is_likely(void)
+{
+	return learning || InNoForceRLSOperation() ||
+		tguard_reference_caller.validates;
+}
+
+bool
 tguard_reference_is_planning(Query *query)
 {
 	if (learning)
@@ -128,7 +150,7 @@ tguard_reference_is_planning(Query *query)
 		return false;
 	}
 	if (InNoForceRLSOperation())
-		return has_plain_shape(query, 1) &&
+		return has_plain_shape(query, 1) && is_key_query(query) &&
 			has_parameter(query->jointree->quals, NULL) &&
 			is_called_by_server();
 	if (tguard_reference_caller.validates)
@@ -138,6 +160,43 @@ tguard_reference_is_planning(Query *query)
 			error_context_stack->previous == tguard_reference_caller.stack &&
 			is_called_by_server();
 	return false;
+}
+
+/*
+ * After an error the doors did not restore what they kept, and the stack it
+ * points to may belong to a trigger's own code by now.  Until the next entry
+ * nothing matches.
+ */
+static void
+forget_caller(void)
+{
+	static ErrorContextCallback nobody;
+
+	tguard_reference_caller.stack = &nobody;
+	tguard_reference_caller.utility = false;
+	tguard_reference_caller.validates = false;
+}
+
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId mySubid,
+					 SubTransactionId parentSubid, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		forget_caller();
+}
+
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		forget_caller();
+}
+
+void
+tguard_reference_init(void)
+{
+	RegisterXactCallback(transaction_ended, NULL);
+	RegisterSubXactCallback(subtransaction_ended, NULL);
 }
 
 bool

@@ -25,6 +25,11 @@ extern ReferenceCaller tguard_reference_caller;
 /* Is this a statement that validates foreign keys and runs no user's code? */
 extern bool tguard_reference_validates(Node *statement);
 
+/* Can a foreign key's query be planned at all now?  Cheap. */
+extern bool tguard_reference_is_likely(void);
+
+extern void tguard_reference_init(void);
+
 /* Is the query that is about to be planned a foreign key's own? */
 extern bool tguard_reference_is_planning(Query *query);
 

@@ -25,6 +25,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
@@ -59,7 +60,7 @@ is_looked_up(SupportRequestSimplify *request)
 
 	if (IsA(argument, RelabelType))
 		argument = (Node *) ((RelabelType *) argument)->arg;
-	if (tguard_plan->purpose != PLAN_LOOKUP || query == NULL ||
+	if (!OidIsValid(tguard_plan->lookup) || query == NULL ||
 		!IsA(argument, Var) || ((Var *) argument)->varlevelsup != 0 ||
 		((Var *) argument)->varno > list_length(query->rtable))
 		return false;
@@ -88,8 +89,9 @@ simplify_visible(SupportRequestSimplify *request)
 		return makeBoolConst(true, false);	/* any_row() */
 	column = linitial(call->args);
 	kind = tguard_key_kind(exprType((Node *) column));
-	if (tguard_extension() == NULL || kind == KEY_NONE)
-		return NULL;
+	if (tguard_extension() == NULL || kind == KEY_NONE ||
+		!contain_var_clause((Node *) column))
+		return NULL;			/* not a row's: decided when it runs */
 	if (tguard_plan)
 	{
 		tguard_plan->reached = true;
@@ -97,7 +99,7 @@ simplify_visible(SupportRequestSimplify *request)
 			return makeBoolConst(true, false);
 	}
 	else if (tguard_preloaded)
-		return NULL;			/* not a query: decided when it runs */
+		return NULL;			/* not a query's either */
 	clause = tguard_filter_clause(kind, column,
 								  tguard_plan ? tguard_plan_tenant(kind) :
 								  accessor(kind),

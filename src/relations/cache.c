@@ -33,7 +33,11 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+/* Entries asked for lately; the table never moves nor frees an entry. */
+#define RECENT 64
+
 static HTAB *relations = NULL;
+static GuardedRelation *recent[RECENT];
 static uint32 generation = 0;
 
 static const GuardedRelation unguarded = {.mode = RELATION_UNGUARDED};
@@ -209,11 +213,17 @@ tguard_relation(Oid relid)
 
 	if (relid < FirstNormalObjectId || tguard_extension() == NULL)
 		return &unguarded;
+	entry = recent[relid % RECENT];
+	if (entry && entry->relid == relid && entry->valid)
+		return entry;
 	if (relations == NULL)
 		make_table();
 	entry = hash_search(relations, &relid, HASH_FIND, NULL);
 	if (entry && entry->valid)
+	{
+		recent[relid % RECENT] = entry;
 		return entry;
+	}
 
 	memset(&fresh, 0, sizeof(fresh));
 	fresh.relid = relid;
