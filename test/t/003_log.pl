@@ -143,7 +143,7 @@ says("${tenant}SELECT id FROM notes WHERE org_id = 1;\nSELECT * FROM weather;\nC
 says("${tenant}SELECT n.id FROM notes n JOIN weather w ON true;\nCOMMIT;", 'app', [],
 	'nothing where no row would differ');
 says("SELECT id FROM notes;", 'app',
-	[ 'would refuse (no tenant is set): role=app tenant=(none) statement=SELECT id FROM notes;' ],
+	[ 'would refuse (no_context): role=app tenant=(none) statement=SELECT id FROM notes;' ],
 	'a statement without a tenant');
 says("${tenant}SELECT look(3);\nCOMMIT;", 'app',
 	[ (would(1, 0, 'SELECT count(*) FROM notes')) x 3 ], 'one line for each query in a function');
