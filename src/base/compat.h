@@ -47,10 +47,12 @@
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_class.h"
 #define tguard_guc_malloc(size) guc_malloc(LOG, size)
+#define tguard_guc_free(extra) guc_free(extra)
 #define tguard_owns_relation(relid, role) object_ownercheck(RelationRelationId, relid, role)
 #define TGUARD_SQL_FUNCTION(name) PG_FUNCTION_INFO_V1(name)
 #else
 #define tguard_guc_malloc(size) malloc(size)
+#define tguard_guc_free(extra) free(extra)
 #define tguard_owns_relation(relid, role) pg_class_ownercheck(relid, role)
 #define TGUARD_SQL_FUNCTION(name) \
 	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \

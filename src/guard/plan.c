@@ -42,6 +42,7 @@
 #include "tcop/pquery.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
+#include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -53,18 +54,17 @@
 /* The parameter number that stands for the tenant. */
 #define TENANT_PARAM 1000000000
 
-/* The wrapper around a parameter list, found again through paramCompileArg. */
+/*
+ * The wrapper around a parameter list, found again through paramCompileArg.
+ * The identity lives as long as the transaction (context.c).
+ */
 typedef struct TenantParams
 {
 	ParamListInfo original;
+	const TenantIdentity *identity; /* NULL: the tenant is NULL */
+	ReportCounts *report;		/* PLAN_REPORT only */
 	uint32		serial;			/* the tenant bound, see context.h */
 	bool		started;		/* ran before: a cursor's next FETCH */
-	ReportCounts *report;		/* PLAN_REPORT only */
-	bool		isnull;
-	TenantIdentity identity;
-	Datum		values[KEY_KINDS];
-	bool		made[KEY_KINDS];
-	MemoryContext context;
 } TenantParams;
 
 Planning   *tguard_plan = NULL;
@@ -190,8 +190,8 @@ tenant_constant(TenantKeyKind kind, const TenantIdentity *identity)
 
 	get_typlenbyval(type, &length, &byval);
 	return (Expr *) makeConst(type, -1, get_typcollation(type), length,
-							  tguard_identity_datum(identity, kind), false,
-							  byval);
+							  datumCopy(tguard_identity_datum(identity, kind),
+										byval, length), false, byval);
 }
 
 static Expr *
@@ -311,29 +311,16 @@ read_stamp(const PlannedStmt *plan, PlanPurpose *purpose, uint32 *serial)
  * ---------------------------------------------------------------------
  */
 
-static Datum
-bound_value(TenantParams *tenant, TenantKeyKind kind)
-{
-	MemoryContext old;
-
-	if (!tenant->made[kind])
-	{
-		old = MemoryContextSwitchTo(tenant->context);
-		tenant->values[kind] = tguard_identity_datum(&tenant->identity, kind);
-		tenant->made[kind] = true;
-		MemoryContextSwitchTo(old);
-	}
-	return tenant->values[kind];
-}
-
 static void
 eval_tenant(ExprState *state, ExprEvalStep *op, ExprContext *econtext)
 {
-	TenantParams *tenant = op->d.cparam.paramarg;
+	const TenantIdentity *identity =
+	((TenantParams *) op->d.cparam.paramarg)->identity;
 
-	*op->resnull = tenant->isnull;
-	*op->resvalue = tenant->isnull ? (Datum) 0 :
-		bound_value(tenant, tguard_key_kind(op->d.cparam.paramtype));
+	*op->resnull = (identity == NULL);
+	*op->resvalue = identity == NULL ? (Datum) 0 :
+		tguard_identity_datum(identity,
+							  tguard_key_kind(op->d.cparam.paramtype));
 }
 
 static void
@@ -370,41 +357,48 @@ compile_param(ParamListInfo params, Param *param, ExprState *state,
 
 /*
  * Wrap the caller's parameters.  The header is copied whole, so that a
- * caller's fetch hook (plpgsql) goes on working.  One allocation holds the
- * wrapper, the list and the tenant's text: this is on every statement's path.
+ * caller's fetch hook (plpgsql) goes on working.  This is on every statement's
+ * path, in a memory context whose first block is small: one allocation of at
+ * most 128 bytes for up to one parameter.
  */
 static void
 bind_tenant(QueryDesc *queryDesc, const TenantIdentity *identity)
 {
 	ParamListInfo original = queryDesc->params;
 	int			count = original ? original->numParams : 0;
-	Size		list_size = MAXALIGN(offsetof(ParamListInfoData, params) +
-									 count * sizeof(ParamExternData));
-	Size		text_size = identity ? strlen(identity->text) + 1 : 0;
-	char	   *chunk = palloc(MAXALIGN(sizeof(TenantParams)) + list_size +
-							   text_size);
-	TenantParams *tenant = (TenantParams *) chunk;
-	ParamListInfo wrapper = (ParamListInfo) (chunk + MAXALIGN(sizeof(TenantParams)));
+	TenantParams *tenant = palloc(sizeof(TenantParams) +
+								  offsetof(ParamListInfoData, params) +
+								  count * sizeof(ParamExternData));
+	ParamListInfo wrapper = (ParamListInfo) (tenant + 1);
 
-	memset(tenant, 0, sizeof(TenantParams));
 	if (original)
 		memcpy(wrapper, original, offsetof(ParamListInfoData, params) +
 			   (original->paramFetch ? 0 : count * sizeof(ParamExternData)));
 	else
 		memset(wrapper, 0, offsetof(ParamListInfoData, params));
 	tenant->original = original;
+	tenant->identity = identity;
+	tenant->report = NULL;
 	tenant->serial = tguard_context_serial();
-	tenant->context = CurrentMemoryContext;
-	tenant->isnull = (identity == NULL);
-	if (identity)
-	{
-		tenant->identity = *identity;
-		tenant->identity.text = memcpy((char *) wrapper + list_size,
-									   identity->text, text_size);
-	}
+	tenant->started = false;
 	wrapper->paramCompile = compile_param;
 	wrapper->paramCompileArg = tenant;
 	queryDesc->params = wrapper;
+}
+
+/* The same for a tenant that is not pinned, and so may be set anew. */
+static void
+bind_unpinned(QueryDesc *queryDesc)
+{
+	const TenantIdentity *identity = tguard_context_peek();
+	TenantIdentity *copy = NULL;
+
+	if (identity)
+	{
+		copy = palloc(tguard_identity_size(identity->text));
+		tguard_identity_parse(identity->text, copy);
+	}
+	bind_tenant(queryDesc, copy);
 }
 
 static TenantParams *
@@ -479,22 +473,23 @@ static void
 admit_for_tenant(QueryDesc *queryDesc, int eflags, PlanPurpose purpose,
 				 uint32 serial)
 {
-	bool		explain = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
 	const TenantIdentity *identity;
 
 	if (tguard_mode() != MODE_GUARD)
 		refuse_plan("it was built for a tenant, and a bypass is open.");
-	identity = explain ? tguard_context_peek() : tguard_context_require();
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+	{
+		bind_unpinned(queryDesc);
+		return;
+	}
+	identity = tguard_context_require();
 	if (purpose == PLAN_ONE_TENANT && serial != tguard_context_serial())
 		refuse_plan("it was built for another tenant.");
-	if (!explain)
-	{
-		/* nobody's rows may be read where that is the setting, not written */
-		if (identity == NULL && (queryDesc->operation != CMD_SELECT ||
-								 queryDesc->plannedstmt->hasModifyingCTE))
-			tguard_context_complain();
-		refuse_keeping_rows(queryDesc, false);
-	}
+	/* nobody's rows may be read where that is the setting, not written */
+	if (identity == NULL && (queryDesc->operation != CMD_SELECT ||
+							 queryDesc->plannedstmt->hasModifyingCTE))
+		tguard_context_complain();
+	refuse_keeping_rows(queryDesc, false);
 	bind_tenant(queryDesc, identity);
 }
 
@@ -529,7 +524,7 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 	if (!read_stamp(queryDesc->plannedstmt, &purpose, &serial))
 	{
 		if (IsParallelWorker() && tguard_extension())
-			bind_tenant(queryDesc, tguard_context_peek());
+			bind_unpinned(queryDesc);
 		return;
 	}
 	switch (purpose)
@@ -548,7 +543,7 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 		case PLAN_REPORT:
 			if (tguard_mode() != MODE_REPORT)
 				refuse_plan("it was built while tenantguard.enforce was \"log\".");
-			bind_tenant(queryDesc, tguard_context_peek());
+			bind_unpinned(queryDesc);
 			bound_tenant(queryDesc)->report = tguard_report_start(queryDesc);
 			break;
 		case PLAN_REFERENCE:
@@ -558,7 +553,7 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 		case PLAN_LOOKUP:
 			if (!tguard_lookup_is_running())
 				refuse_plan("it belongs to a look-up.");
-			bind_tenant(queryDesc, tguard_context_peek());
+			bind_unpinned(queryDesc);
 			break;
 	}
 }
@@ -584,7 +579,7 @@ tguard_plan_readmit(QueryDesc *queryDesc)
 		refuse_plan("it was opened while tenantguard.enforce was \"log\".");
 	if (purpose != PLAN_ANY_TENANT && purpose != PLAN_ONE_TENANT)
 		return;
-	if (tenant == NULL || tenant->isnull)
+	if (tenant == NULL || tenant->identity == NULL)
 		return;
 	if (tguard_mode() != MODE_GUARD || tguard_context_require() == NULL ||
 		tenant->serial != tguard_context_serial())

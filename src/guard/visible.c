@@ -30,6 +30,7 @@
 #include "tenant/bypass.h"
 #include "tenant/context.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 
 bool
@@ -244,7 +245,9 @@ tenantguard_current_tenant_##suffix(PG_FUNCTION_ARGS) \
 	const TenantIdentity *identity = tguard_context_peek(); \
 	if (identity == NULL) \
 		PG_RETURN_NULL(); \
-	return tguard_identity_datum(identity, kind); \
+	return datumCopy(tguard_identity_datum(identity, kind), \
+					 kind == KEY_INT4 || kind == KEY_INT8, \
+					 kind == KEY_UUID ? UUID_LEN : -1); \
 } \
 extern Datum tenantguard_current_tenant_##suffix(PG_FUNCTION_ARGS)
 

@@ -96,7 +96,8 @@ static struct
 	bool		known;
 	Oid			table;			/* tenantguard.bypass_grant, once read */
 	Oid			user;
-	int			purposes;
+	int			purposes;		/* granted to the user or a role it is in */
+	int			standing;		/* granted to the user by name, and standing */
 	TimestampTz until;			/* read again from here on; 0: never */
 }			grants;
 
@@ -129,12 +130,18 @@ purpose_name(int bits)
 	return "none";
 }
 
+/*
+ * A member of the grantee may open a bypass.  It stands for nobody but the
+ * grantee itself: a membership, given for other reasons, must not open the
+ * guard without a word.
+ */
 static void
 read_grant(TupleDesc desc, HeapTuple tuple, TimestampTz now)
 {
 	Datum		values[Natts_bypass_grant];
 	bool		nulls[Natts_bypass_grant];
 	Oid			grantee;
+	int			bit;
 
 	heap_deform_tuple(tuple, desc, values, nulls);
 	grantee = DatumGetObjectId(values[Anum_bypass_grant_grantee - 1]);
@@ -150,7 +157,10 @@ read_grant(TupleDesc desc, HeapTuple tuple, TimestampTz now)
 		if (grants.until == 0 || until < grants.until)
 			grants.until = until;
 	}
-	grants.purposes |= purpose_bit(TextDatumGetCString(values[Anum_bypass_grant_purpose - 1]));
+	bit = purpose_bit(TextDatumGetCString(values[Anum_bypass_grant_purpose - 1]));
+	grants.purposes |= bit;
+	if (grantee == grants.user)
+		grants.standing |= bit & PURPOSES_STANDING;
 }
 
 static void
@@ -162,6 +172,7 @@ read_grants(Oid table_oid)
 	HeapTuple	tuple;
 
 	grants.purposes = 0;
+	grants.standing = 0;
 	grants.until = 0;
 	grants.user = GetSessionUserId();
 	grants.table = table_oid;
@@ -174,19 +185,37 @@ read_grants(Oid table_oid)
 	table_close(table, AccessShareLock);
 }
 
-/* The purposes granted to this session's user right now. */
-static int
-granted_purposes(void)
+/* Have what the grants say about this session's user right now at hand. */
+static void
+know_grants(void)
 {
 	const TguardExtension *ext = tguard_extension();
 
-	if (ext == NULL || !OidIsValid(ext->bypass_grant))
-		return 0;
+	if (ext == NULL)
+	{
+		grants.known = false;
+		grants.purposes = 0;
+		grants.standing = 0;
+		return;
+	}
 	if (!grants.known || grants.table != ext->bypass_grant ||
 		grants.user != GetSessionUserId() ||
 		(grants.until != 0 && grants.until <= GetCurrentTimestamp()))
 		read_grants(ext->bypass_grant);
+}
+
+static int
+granted_purposes(void)
+{
+	know_grants();
 	return grants.purposes;
+}
+
+static int
+standing_purposes(void)
+{
+	know_grants();
+	return grants.standing;
 }
 
 static void
@@ -262,11 +291,9 @@ tguard_mode(void)
 		return lease.entered && tguard_context_peek() ? MODE_GUARD : MODE_BYPASS;
 	if (tguard_enforce == ENFORCE_LOG)
 		return MODE_REPORT;
-	if (tguard_context_peek() != NULL)
+	if (tguard_context_peek() != NULL || tguard_context_is_pinned())
 		return MODE_GUARD;
-	if (granted_purposes() & PURPOSES_STANDING)
-		return MODE_BYPASS;
-	return MODE_GUARD;
+	return standing_purposes() ? MODE_BYPASS : MODE_GUARD;
 }
 
 uint32
@@ -284,12 +311,10 @@ tguard_bypass_is_granted(void)
 bool
 tguard_bypass_allows_reentry(void)
 {
-	int			granted = granted_purposes();
-
 	if (lease_is_open())
 		return superuser_arg(GetSessionUserId()) ||
-			(granted & PURPOSES_REENTRY);
-	return (granted & PURPOSES_REENTRY & PURPOSES_STANDING) != 0;
+			(granted_purposes() & PURPOSES_REENTRY);
+	return (standing_purposes() & PURPOSES_REENTRY) != 0;
 }
 
 void
@@ -301,7 +326,7 @@ tguard_bypass_log(const char *statement)
 			(errmsg("tenantguard: bypass used: role=%s reason=%s statement=%s",
 					GetUserNameFromId(GetSessionUserId(), true),
 					leased ? lease.reason :
-					purpose_name(granted_purposes() & PURPOSES_STANDING),
+					purpose_name(standing_purposes()),
 					statement ? statement : "(none)"),
 			 errhidestmt(true), errhidecontext(true)));
 }
@@ -399,8 +424,7 @@ static bool
 visits_tenants(void)
 {
 	return lease.open ||
-		(grants.known &&
-		 (grants.purposes & PURPOSES_REENTRY & PURPOSES_STANDING));
+		(grants.known && (grants.standing & PURPOSES_REENTRY));
 }
 
 /*
@@ -588,7 +612,7 @@ tenantguard_current_bypass(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	if (lease_is_open())
 		PG_RETURN_TEXT_P(cstring_to_text(lease.stated));
-	PG_RETURN_TEXT_P(cstring_to_text(purpose_name(granted_purposes() & PURPOSES_STANDING)));
+	PG_RETURN_TEXT_P(cstring_to_text(purpose_name(standing_purposes())));
 }
 
 TGUARD_SQL_FUNCTION(tenantguard_enter);

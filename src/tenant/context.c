@@ -40,8 +40,7 @@ typedef struct ContextValue
 	LocalTransactionId lxid;	/* in which transaction it was set */
 	GucSource	source;
 	uint32		verified;		/* registry epoch of the verification, or 0 */
-	TenantIdentity identity;
-	char		text[FLEXIBLE_ARRAY_MEMBER];
+	TenantIdentity identity;	/* goes on beyond here */
 } ContextValue;
 
 /* The value in force: the setting's own "extra", or NULL for no tenant. */
@@ -49,10 +48,15 @@ static ContextValue *live = NULL;
 static uint32 live_serial = 0;
 static uint32 last_serial = 0;
 
-/* The tenant that this transaction is bound to. */
+/*
+ * The tenant that this transaction is bound to.  Statements that run point to
+ * its identity, so one that is replaced, under a bypass, is kept until the
+ * transaction ends.
+ */
 static LocalTransactionId pinned_lxid = InvalidLocalTransactionId;
 static uint32 pinned_serial = 0;
-static char *pinned_text = NULL;
+static TenantIdentity *pinned = NULL;
+static List *replaced = NIL;
 
 static bool guessed = false;	/* see tguard_context_note_guess */
 static bool repinning = false;	/* inside tguard_context_enter(_, true) */
@@ -100,30 +104,32 @@ refuse_stored_value(void)
 			 errhint("Set it in the transaction: SET LOCAL app.current_org_id = '...';")));
 }
 
-static void
-refuse_shape(const TenantIdentity *identity, const char *why)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for parameter \"%s\": \"%s\"",
-					TGUARD_CONTEXT_SETTING, identity->text),
-			 errdetail(REASON_MALFORMED ": %s", why),
-			 tguard_reason(REASON_MALFORMED),
-			 errhint("Write the key in its canonical spelling, such as 42, without signs, blanks or leading zeros, or as a lower-case uuid.")));
-}
-
-/* A shape that cannot be a key of the registry is refused as it is set. */
-static void
-demand_shape(const TenantIdentity *identity)
+/* Can it be a key of the registry?  What cannot is refused as it is set. */
+static bool
+has_shape(const TenantIdentity *identity)
 {
 	TenantKeyKind kind = tguard_registry_key_kind();
 
-	if (strlen(identity->text) > TENANT_KEY_MAX)
-		refuse_shape(identity, psprintf("a tenant's key has at most %d bytes.",
-										TENANT_KEY_MAX));
-	if (kind != KEY_NONE && !tguard_identity_fits(identity, kind))
-		refuse_shape(identity, psprintf("the registry's key is of type %s.",
-										format_type_be(tguard_key_type(kind))));
+	return strlen(identity->text) <= TENANT_KEY_MAX &&
+		(kind == KEY_NONE || tguard_identity_fits(identity, kind));
+}
+
+static void
+refuse_shape(const char *text)
+{
+	TenantKeyKind kind = tguard_registry_key_kind();
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for parameter \"%s\": \"%s\"",
+					TGUARD_CONTEXT_SETTING, text),
+			 kind == KEY_NONE || strlen(text) > TENANT_KEY_MAX ?
+			 errdetail(REASON_MALFORMED ": a tenant's key has at most %d bytes.",
+					   TENANT_KEY_MAX) :
+			 errdetail(REASON_MALFORMED ": the registry's key is of type %s.",
+					   format_type_be(tguard_key_type(kind))),
+			 tguard_reason(REASON_MALFORMED),
+			 errhint("Write the key in its canonical spelling, such as 42, without signs, blanks or leading zeros, or as a lower-case uuid.")));
 }
 
 /* "asked" is the tenant that is asked for, '' for none. */
@@ -135,9 +141,9 @@ refuse_other_tenant(const char *asked)
 			 errmsg("the tenant of this transaction is fixed"),
 			 *asked ?
 			 errdetail(REASON_TENANT_FIXED ": this transaction has worked for tenant \"%s\"; it cannot change to \"%s\".",
-					   pinned_text, asked) :
+					   pinned->text, asked) :
 			 errdetail(REASON_TENANT_FIXED ": this transaction has worked for tenant \"%s\"; it cannot go on without.",
-					   pinned_text),
+					   pinned->text),
 			 tguard_reason(REASON_TENANT_FIXED),
 			 errhint("End the transaction and begin one for the other tenant.")));
 }
@@ -154,28 +160,27 @@ tguard_context_check(char **newval, void **extra, GucSource source)
 	bool		asked = (source == PGC_S_SESSION && IsTransactionState() &&
 						 !InitializingParallelWorker);
 	ContextValue *value;
-	TenantIdentity identity;
 
 	if (source == PGC_S_TEST)
 		refuse_stored_value();
 	if (asked && !repinning && tguard_context_is_pinned() &&
-		strcmp(text, pinned_text) != 0)
+		strcmp(text, pinned->text) != 0)
 		refuse_other_tenant(text);
 	if (*text == '\0')
 		return true;			/* '' and unset are one state */
-	tguard_identity_parse(text, &identity);
-	if (asked)
-		demand_shape(&identity);
-
-	value = tguard_guc_malloc(offsetof(ContextValue, text) + strlen(text) + 1);
+	value = tguard_guc_malloc(offsetof(ContextValue, identity) +
+							  tguard_identity_size(text));
 	if (value == NULL)
 		return false;
 	value->lxid = current_lxid();
 	value->source = source;
 	value->verified = 0;
-	value->identity = identity;
-	strcpy(value->text, text);
-	value->identity.text = value->text;
+	tguard_identity_parse(text, &value->identity);
+	if (asked && !has_shape(&value->identity))
+	{
+		tguard_guc_free(value);
+		refuse_shape(text);
+	}
 	*extra = value;
 	return true;
 }
@@ -186,7 +191,7 @@ tguard_context_assign(const char *newval, void *extra)
 {
 	ContextValue *value = extra;
 	bool		same = live && value &&
-	strcmp(live->text, value->text) == 0;
+	strcmp(live->identity.text, value->identity.text) == 0;
 
 	live = value;
 	tguard_leader_publish_tenant(value ? value->lxid :
@@ -194,7 +199,7 @@ tguard_context_assign(const char *newval, void *extra)
 	if (same)
 		return;
 	if (value && tguard_context_is_pinned() &&
-		strcmp(value->text, pinned_text) == 0)
+		strcmp(value->identity.text, pinned->text) == 0)
 		live_serial = pinned_serial;
 	else
 		live_serial = value ? ++last_serial : 0;
@@ -244,7 +249,7 @@ tguard_context_complain(void)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("no tenant is set in this transaction"),
 				 errdetail(REASON_STALE_CONTEXT ": app.current_org_id is \"%s\", but it was not set in this transaction and does not count.",
-						   live->text),
+						   live->identity.text),
 				 tguard_reason(REASON_STALE_CONTEXT),
 				 errhint("Begin with: BEGIN; SET LOCAL app.current_org_id = '...';")));
 	ereport(ERROR,
@@ -285,14 +290,14 @@ verify(ContextValue *value)
 	if (standing == TENANT_UNKNOWN)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("tenant \"%s\" is not known", value->text),
+				 errmsg("tenant \"%s\" is not known", value->identity.text),
 				 errdetail(REASON_UNKNOWN_TENANT ": the registry has no such row."),
 				 tguard_reason(REASON_UNKNOWN_TENANT),
 				 errhint("Set app.current_org_id to a key of the registry; a new tenant's row comes first.")));
 	if (standing == TENANT_SUSPENDED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("tenant \"%s\" is not active", value->text),
+				 errmsg("tenant \"%s\" is not active", value->identity.text),
 				 errdetail(REASON_SUSPENDED ": the registry's status of this tenant is none of the active ones."),
 				 tguard_reason(REASON_SUSPENDED),
 				 errhint("An administrator changes the status under tenantguard.begin_bypass().")));
@@ -303,16 +308,18 @@ verify(ContextValue *value)
 static void
 pin(const ContextValue *value)
 {
+	const char *text = value->identity.text;
 	MemoryContext old;
 
-	if (pinned_text == NULL || strcmp(pinned_text, value->text) != 0)
+	if (pinned == NULL || strcmp(pinned->text, text) != 0)
 	{
-		if (pinned_text)
-			pfree(pinned_text);
-		pinned_text = NULL;
-		pinned_lxid = InvalidLocalTransactionId;
 		old = MemoryContextSwitchTo(TopMemoryContext);
-		pinned_text = pstrdup(value->text);
+		pinned_lxid = InvalidLocalTransactionId;
+		if (pinned)
+			replaced = lappend(replaced, pinned);
+		pinned = NULL;
+		pinned = palloc(tguard_identity_size(text));
+		tguard_identity_parse(text, pinned);
 		MemoryContextSwitchTo(old);
 	}
 	pinned_serial = live_serial;
@@ -322,23 +329,25 @@ pin(const ContextValue *value)
 const TenantIdentity *
 tguard_context_require(void)
 {
-	bool		pinned = tguard_context_is_pinned();
+	bool		bound = tguard_context_is_pinned();
 
 	if (live == NULL || !counts_now(live))
 	{
-		if (pinned)
-			refuse_other_tenant(live ? live->text : "");
+		if (bound)
+			refuse_other_tenant(live ? live->identity.text : "");
 		if (tguard_missing_context == MISSING_EMPTY)
 			return NULL;
 		tguard_context_complain();
 	}
 	refuse_function_value();
-	if (pinned && pinned_serial != live_serial)
-		refuse_other_tenant(live ? live->text : "");
+	if (bound && pinned_serial != live_serial)
+		refuse_other_tenant(live ? live->identity.text : "");
 	verify(live);
-	if (!pinned && !IsParallelWorker())
+	if (IsParallelWorker())
+		return &live->identity; /* settings do not change in a worker */
+	if (!bound)
 		pin(live);
-	return &live->identity;
+	return pinned;
 }
 
 void
@@ -386,6 +395,12 @@ tguard_context_expire(void)
 static void
 transaction_ended(XactEvent event, void *arg)
 {
+	if (replaced != NIL && (event == XACT_EVENT_COMMIT ||
+							event == XACT_EVENT_ABORT))
+	{
+		list_free_deep(replaced);
+		replaced = NIL;
+	}
 	if (guessed && (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 					event == XACT_EVENT_PREPARE))
 	{

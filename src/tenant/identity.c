@@ -71,10 +71,20 @@ parse_uuid(const char *text, pg_uuid_t *uuid)
 	return text[36] == '\0';
 }
 
+Size
+tguard_identity_size(const char *text)
+{
+	return offsetof(TenantIdentity, value) + VARHDRSZ + strlen(text) + 1;
+}
+
 void
 tguard_identity_parse(const char *text, TenantIdentity *identity)
 {
-	identity->text = text;
+	size_t		length = strlen(text);
+
+	SET_VARSIZE(&identity->value, VARHDRSZ + length);
+	memcpy(VARDATA(&identity->value), text, length + 1);
+	identity->text = VARDATA(&identity->value);
 	identity->is_int8 = parse_int8(text, &identity->int8);
 	identity->is_uuid = parse_uuid(text, &identity->uuid);
 }
@@ -116,14 +126,9 @@ tguard_identity_datum(const TenantIdentity *identity, TenantKeyKind kind)
 		case KEY_INT8:
 			return Int64GetDatum(identity->int8);
 		case KEY_UUID:
-			{
-				pg_uuid_t  *copy = palloc(sizeof(pg_uuid_t));
-
-				*copy = identity->uuid;
-				return UUIDPGetDatum(copy);
-			}
+			return UUIDPGetDatum(&identity->uuid);
 		default:
-			return CStringGetTextDatum(identity->text);
+			return PointerGetDatum(&identity->value);
 	}
 }
 

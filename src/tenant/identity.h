@@ -10,21 +10,25 @@
 
 /*
  * A tenant as its canonical text, with whatever typed values that text spells.
- * "text" belongs to whoever made the identity.
+ * Made in one piece of memory of tguard_identity_size() bytes.
  */
 typedef struct TenantIdentity
 {
-	const char *text;
+	const char *text;			/* within "value", ends in a zero byte */
 	bool		is_int8;
 	bool		is_uuid;
 	int64		int8;
 	pg_uuid_t	uuid;
+	struct varlena value;		/* the text as a datum; goes on beyond here */
 } TenantIdentity;
 
 /* Longest tenant key accepted, in bytes. */
 #define TENANT_KEY_MAX 1000
 
-/* Fill in an identity for a text; which types it spells, never an error. */
+/* Bytes that the identity of a text takes. */
+extern Size tguard_identity_size(const char *text);
+
+/* Fill in the identity of a text: which types it spells, never an error. */
 extern void tguard_identity_parse(const char *text, TenantIdentity *identity);
 
 /* Is it a canonical key of this kind? */
@@ -32,8 +36,8 @@ extern bool tguard_identity_fits(const TenantIdentity *identity,
 								 TenantKeyKind kind);
 
 /*
- * The key as a value of the kind's type (by-reference ones in the current
- * memory context).  Error 22023 where the text is no key of that kind.
+ * The key as a value of the kind's type; by-reference ones point into the
+ * identity.  Error 22023 where the text is no key of that kind.
  */
 extern Datum tguard_identity_datum(const TenantIdentity *identity,
 								   TenantKeyKind kind);
