@@ -283,7 +283,8 @@ reads_partitions(Query *query)
 Query *
 tguard_plan_sample(Planning *state, Query *query)
 {
-	if (!reads_partitions(query) || tguard_context_peek() == NULL ||
+	if (state->one_shot || tguard_context_peek() == NULL ||
+		!reads_partitions(query) ||
 		decide(state) != PLAN_ANY_TENANT)
 		return NULL;
 	return copyObject(query);
