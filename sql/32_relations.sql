@@ -82,6 +82,17 @@ $$;
 COMMENT ON FUNCTION tenantguard.user_policies(oid) IS
 	'The policies of the relation that are not ours.';
 
+CREATE FUNCTION tenantguard.has_policy(relation oid, name name)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_policy AS p
+		WHERE p.polrelid = has_policy.relation AND p.polname = has_policy.name)
+$$;
+COMMENT ON FUNCTION tenantguard.has_policy(oid, name) IS
+	'Whether the relation has a policy of this name.';
+
 CREATE FUNCTION tenantguard.excess_grantees(relation oid)
 RETURNS TABLE (grantee text)
 LANGUAGE sql STABLE
@@ -208,6 +219,37 @@ $$;
 COMMENT ON FUNCTION tenantguard.is_our_condition(text, text, name) IS
 	'Whether a policy''s condition, as PostgreSQL prints it, is exactly the generated one.';
 
+CREATE FUNCTION tenantguard.share_statements(relation oid, anew boolean)
+RETURNS SETOF text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- Nobody's row is visible(NULL) without a bypass. Like the other modes this
+	-- one is in force only while row security is enabled, which a dump does
+	-- after it has restored the rows.
+	SELECT s.statement
+	FROM pg_catalog.pg_class AS c
+	CROSS JOIN LATERAL (VALUES
+		(1, pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', c.oid::regclass),
+			anew OR NOT c.relrowsecurity),
+		(2, pg_catalog.format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', c.oid::regclass),
+			anew OR NOT c.relforcerowsecurity),
+		(3, pg_catalog.format('CREATE POLICY tenantguard_insert ON %s AS RESTRICTIVE FOR INSERT TO PUBLIC WITH CHECK (tenantguard.visible(NULL::text))', c.oid::regclass),
+			anew OR NOT tenantguard.has_policy(c.oid, 'tenantguard_insert')),
+		(4, pg_catalog.format('CREATE POLICY tenantguard_update ON %s AS RESTRICTIVE FOR UPDATE TO PUBLIC USING (tenantguard.visible(NULL::text))', c.oid::regclass),
+			anew OR NOT tenantguard.has_policy(c.oid, 'tenantguard_update')),
+		(5, pg_catalog.format('CREATE POLICY tenantguard_delete ON %s AS RESTRICTIVE FOR DELETE TO PUBLIC USING (tenantguard.visible(NULL::text))', c.oid::regclass),
+			anew OR NOT tenantguard.has_policy(c.oid, 'tenantguard_delete')),
+		(6, pg_catalog.format('CREATE POLICY tenantguard_partner ON %s AS PERMISSIVE FOR ALL TO PUBLIC USING (tenantguard.any_row())', c.oid::regclass),
+			(anew OR NOT (c.relrowsecurity OR tenantguard.has_policy(c.oid, 'tenantguard_partner')))
+			AND NOT EXISTS (SELECT 1 FROM tenantguard.user_policies(c.oid) AS u WHERE u.permissive))
+	) AS s (step, statement, missing)
+	WHERE c.oid = share_statements.relation AND s.missing
+	ORDER BY s.step
+$$;
+COMMENT ON FUNCTION tenantguard.share_statements(oid, boolean) IS
+	'The statements that give one table the policies of mode shared: all of them (anew), or those that are missing.';
+
 CREATE FUNCTION tenantguard.drop_policy_statements(relation regclass)
 RETURNS SETOF text
 LANGUAGE sql STABLE
@@ -227,7 +269,7 @@ AS $$
 		SELECT 3, pg_catalog.format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', c.oid::regclass)
 		WHERE c.relrowsecurity AND NOT EXISTS (SELECT 1 FROM tenantguard.user_policies(c.oid) AS u)
 	) AS s
-	WHERE (tenantguard.recorded_relation(drop_policy_statements.relation)).mode IN ('tenant', 'root', 'tenant_or_shared')
+	WHERE (tenantguard.recorded_relation(drop_policy_statements.relation)).mode <> 'exempt'
 	ORDER BY c.oid, s.step, s.statement
 $$;
 COMMENT ON FUNCTION tenantguard.drop_policy_statements(regclass) IS
@@ -487,7 +529,9 @@ BEGIN
 	END IF;
 
 	RETURN QUERY SELECT s.* FROM tenantguard.restore_default_statements(relation) AS s;
-	RETURN QUERY SELECT s.* FROM tenantguard.drop_policy_statements(relation) AS s;
+	IF recorded.mode IS DISTINCT FROM 'shared' OR mode IS DISTINCT FROM 'shared' THEN
+		RETURN QUERY SELECT s.* FROM tenantguard.drop_policy_statements(relation) AS s;
+	END IF;
 	IF mode IS NULL THEN
 		IF recorded.relid IS NOT NULL THEN
 			RETURN NEXT pg_catalog.format('SELECT tenantguard.forget_relation(%L)', relation);
@@ -497,6 +541,12 @@ BEGIN
 			relation, mode, reason);
 	END IF;
 	IF mode = 'shared' THEN
+		RETURN QUERY
+			SELECT s.statement
+			FROM tenantguard.table_family(relation) AS f
+			CROSS JOIN LATERAL tenantguard.share_statements(f.member,
+				COALESCE(recorded.mode NOT IN ('shared', 'exempt'), false)) WITH ORDINALITY AS s (statement, step)
+			ORDER BY (f.member <> relation), f.member, s.step;
 		RETURN QUERY SELECT s.* FROM tenantguard.revoke_statements(relation) AS s;
 	END IF;
 END
@@ -660,7 +710,7 @@ CREATE VIEW tenantguard.relations AS
 		tenantguard.preloaded()
 			AND COALESCE(pg_catalog.current_setting('tenantguard.enforce', true), 'on') <> 'log'
 			AND g.mode <> 'exempt'
-			AND (g.mode = 'shared' OR c.relrowsecurity) AS enforced,
+			AND c.relrowsecurity AS enforced,
 		g.reason,
 		g.since
 	FROM tenantguard.guarded_relation AS g

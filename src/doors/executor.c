@@ -2,9 +2,8 @@
  * executor.c
  *	  The executor door: no plan starts, and no cursor goes on, unasked.
  *
- * An unguarded statement pays for two comparisons.  The top of the error
- * context stack at the entry is kept for reference.c; after an error it is
- * stale, which the next entry repairs.
+ * An unguarded statement pays for a few comparisons and a note of where it
+ * was entered, for reference.c.
  */
 #include "postgres.h"
 
@@ -28,18 +27,6 @@ guard_start(QueryDesc *queryDesc, int eflags)
 	if (queryDesc->plannedstmt->invalItems != NIL || IsParallelWorker())
 		tguard_plan_admit(queryDesc, eflags);
 	next_start(queryDesc, eflags);
-}
-
-/* Note where the executor was entered; returns what to restore. */
-static ReferenceCaller
-enter_executor(void)
-{
-	ReferenceCaller outer = tguard_reference_caller;
-
-	tguard_reference_caller.stack = error_context_stack;
-	tguard_reference_caller.utility = false;
-	tguard_reference_caller.validates = false;
-	return outer;
 }
 
 /* Functions below a cursor WITH HOLD may read other cursors meanwhile. */
@@ -78,27 +65,27 @@ run_reported(TGUARD_RUN_ARGS)
 static void
 guard_run(TGUARD_RUN_ARGS)
 {
-	ReferenceCaller caller;
+	int			depth;
 
 	if (queryDesc->plannedstmt->invalItems != NIL)
 		tguard_plan_readmit(queryDesc);
-	caller = enter_executor();
+	depth = tguard_reference_enter(false, false);
 	if (!tguard_plan_held && tguard_plan_portal_is_held())
 		run_held(TGUARD_RUN_PASS);
 	else if (tguard_enforce == ENFORCE_LOG && tguard_plan_report(queryDesc))
 		run_reported(TGUARD_RUN_PASS);
 	else
 		next_run(TGUARD_RUN_PASS);
-	tguard_reference_caller = caller;
+	tguard_reference_leave(depth);
 }
 
 static void
 guard_finish(QueryDesc *queryDesc)
 {
-	ReferenceCaller caller = enter_executor();
+	int			depth = tguard_reference_enter(false, false);
 
 	next_finish(queryDesc);
-	tguard_reference_caller = caller;
+	tguard_reference_leave(depth);
 }
 
 static void

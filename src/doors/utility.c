@@ -22,18 +22,24 @@ is_ruled(Node *statement)
 	return !IsA(statement, TransactionStmt) && IsTransactionState();
 }
 
-/* CREATE TEMP TABLE ... ON COMMIT DROP AS: gone before the next tenant. */
+/*
+ * Does it fill a new relation that the next tenant will find?  A temporary
+ * table with ON COMMIT DROP is gone by then.
+ */
 static bool
-is_gone_at_commit(Node *statement)
+keeps_rows(Node *statement)
 {
-	RangeVar   *name;
+	IntoClause *into;
 
+	if (IsA(statement, RefreshMatViewStmt))
+		return true;
 	if (!IsA(statement, CreateTableAsStmt))
 		return false;
-	name = ((CreateTableAsStmt *) statement)->into->rel;
-	return ((CreateTableAsStmt *) statement)->into->onCommit == ONCOMMIT_DROP &&
-		(name->relpersistence == RELPERSISTENCE_TEMP ||
-		 (name->schemaname && strcmp(name->schemaname, "pg_temp") == 0));
+	into = ((CreateTableAsStmt *) statement)->into;
+	return into->onCommit != ONCOMMIT_DROP ||
+		(into->rel->relpersistence != RELPERSISTENCE_TEMP &&
+		 !(into->rel->schemaname &&
+		   strcmp(into->rel->schemaname, "pg_temp") == 0));
 }
 
 /* Run the statement with what the rooms have to know while it runs. */
@@ -43,13 +49,10 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 			  ParamListInfo params, QueryEnvironment *queryEnv,
 			  DestReceiver *dest, QueryCompletion *qc)
 {
-	ReferenceCaller caller = tguard_reference_caller;
-	bool		may_keep = tguard_plan_may_keep;
+	int			depth = tguard_reference_enter(true, tguard_reference_validates(statement));
+	bool		keeps = tguard_plan_keeps;
 
-	tguard_reference_caller.stack = error_context_stack;
-	tguard_reference_caller.utility = true;
-	tguard_reference_caller.validates = tguard_reference_validates(statement);
-	tguard_plan_may_keep = is_gone_at_commit(statement);
+	tguard_plan_keeps = keeps || keeps_rows(statement);
 	PG_TRY();
 	{
 		next_utility(pstmt, queryString, readOnlyTree, context, params,
@@ -57,8 +60,8 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 	}
 	PG_FINALLY();
 	{
-		tguard_reference_caller = caller;
-		tguard_plan_may_keep = may_keep;
+		tguard_reference_leave(depth);
+		tguard_plan_keeps = keeps;
 	}
 	PG_END_TRY();
 }
@@ -70,7 +73,9 @@ guard_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			  QueryCompletion *qc)
 {
 	Node	   *statement = pstmt->utilityStmt;
+	char	   *last_words;
 
+	tguard_plan_utility_begins();
 	if (!is_ruled(statement))
 	{
 		next_utility(pstmt, queryString, readOnlyTree, context, params,
@@ -78,6 +83,7 @@ guard_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		return;
 	}
 	tguard_rule_before(statement);
+	last_words = tguard_rule_last_words(statement);
 	if (IsA(statement, CopyStmt))
 	{
 		pstmt = copyObject(pstmt);
@@ -86,7 +92,7 @@ guard_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	}
 	run_statement(pstmt, statement, queryString, readOnlyTree, context, params,
 				  queryEnv, dest, qc);
-	tguard_rule_after(statement);
+	tguard_rule_after(statement, last_words);
 }
 
 void

@@ -45,7 +45,7 @@ static bool
 is_guarded(Oid relid)
 {
 	return OidIsValid(relid) &&
-		tguard_mode_filters(tguard_relation(relid)->mode);
+		tguard_mode_holds(tguard_relation(relid)->mode);
 }
 
 static Oid
@@ -71,35 +71,10 @@ tguard_rule_truncate(Oid relid)
 {
 	RelationMode mode = tguard_relation(relid)->mode;
 
-	if (mode != RELATION_SHARED && !tguard_mode_filters(mode))
+	if (!tguard_mode_holds(mode))
 		return;
 	tguard_bypass_demand(REASON_TRUNCATE, about("truncate", relid),
 						 "TRUNCATE would remove the rows of every tenant.");
-}
-
-/* The extension goes, and its table first: say what is open from now on. */
-static void
-say_farewell(void)
-{
-	List	   *names = tguard_catalog_list();
-	ListCell   *lc;
-	StringInfoData text;
-
-	if (names == NIL)
-		return;
-	initStringInfo(&text);
-	foreach(lc, names)
-		appendStringInfo(&text, "%s%s", text.len ? ", " : "",
-						 (char *) lfirst(lc));
-	ereport(LOG_SERVER_ONLY,
-			(errmsg("tenantguard: extension dropped: role=%s no longer guarded=%s",
-					GetUserNameFromId(GetSessionUserId(), true), text.data),
-			 errhidestmt(true), errhidecontext(true)));
-	ereport(WARNING,
-			(errmsg("%d relations are no longer guarded", list_length(names)),
-			 errdetail("Superusers and roles with BYPASSRLS see every tenant in %s.",
-					   text.data),
-			 errhint("Row security stays enabled on them without a policy of ours: other roles see nothing until you disable it or write policies.")));
 }
 
 void
@@ -109,8 +84,6 @@ tguard_rule_drop_relation(Oid relid)
 	const GuardedRelation *relation;
 	bool		guard;
 
-	if (ext && relid == ext->guarded_relation)
-		say_farewell();
 	if (ext == NULL || get_rel_namespace(relid) == ext->schema)
 		return;
 	relation = tguard_relation(relid);
@@ -159,7 +132,8 @@ tguard_rule_alter_column(Oid relid, AttrNumber column)
 static bool
 is_tenant_column(const GuardedRelation *relation, const char *name)
 {
-	return name && get_attnum(relation->relid, name) == relation->column;
+	return name && relation->column > 0 &&
+		get_attnum(relation->relid, name) == relation->column;
 }
 
 /* Why a subcommand would open the relation; NULL where it would not. */
@@ -334,6 +308,59 @@ rename_object(RenameStmt *statement)
 			 tguard_registry_uses(statement->subname))
 		tguard_bypass_demand(REASON_DDL, about("rename a column of", relid),
 							 "the registry is searched by this column.");
+}
+
+/* ---------------------------------------------------------------------
+ * The extension itself
+ * ---------------------------------------------------------------------
+ */
+
+/* DROP EXTENSION tenantguard, or DROP SCHEMA tenantguard CASCADE. */
+static bool
+drops_extension(Node *statement)
+{
+	DropStmt   *drop = (DropStmt *) statement;
+	ListCell   *lc;
+
+	if (!IsA(statement, DropStmt) ||
+		(drop->removeType != OBJECT_EXTENSION &&
+		 drop->removeType != OBJECT_SCHEMA))
+		return false;
+	foreach(lc, drop->objects)
+	{
+		if (strcmp(strVal(lfirst(lc)), "tenantguard") == 0)
+			return true;
+	}
+	return false;
+}
+
+char *
+tguard_rule_last_words(Node *statement)
+{
+	ListCell   *lc;
+	StringInfoData text;
+
+	if (!drops_extension(statement) || tguard_extension() == NULL)
+		return NULL;
+	initStringInfo(&text);
+	foreach(lc, tguard_catalog_list())
+		appendStringInfo(&text, "%s%s", text.len ? ", " : "",
+						 (char *) lfirst(lc));
+	return text.len ? text.data : NULL;
+}
+
+/* Said once the extension is gone. */
+static void
+say_farewell(const char *names)
+{
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("tenantguard: extension dropped: role=%s no longer guarded=%s",
+					GetUserNameFromId(GetSessionUserId(), true), names),
+			 errhidestmt(true), errhidecontext(true)));
+	ereport(WARNING,
+			(errmsg("relations are no longer guarded: %s", names),
+			 errdetail("Superusers and roles with BYPASSRLS see every tenant in them."),
+			 errhint("Row security stays enabled on them without a policy of ours: other roles see nothing until you disable it or write policies.")));
 }
 
 /* ---------------------------------------------------------------------
@@ -518,8 +545,10 @@ follow_inheritance(AlterTableStmt *statement)
 }
 
 void
-tguard_rule_after(Node *statement)
+tguard_rule_after(Node *statement, const char *last_words)
 {
+	if (last_words)
+		say_farewell(last_words);
 	if (tguard_extension() == NULL)
 		return;
 	if (IsA(statement, CreatePolicyStmt))

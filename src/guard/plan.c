@@ -38,7 +38,6 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/params.h"
-#include "tcop/dest.h"
 #include "tcop/pquery.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
@@ -64,13 +63,13 @@ typedef struct TenantParams
 	const TenantIdentity *identity; /* NULL: the tenant is NULL */
 	ReportCounts *report;		/* PLAN_REPORT only */
 	uint32		serial;			/* the tenant bound, see context.h */
-	bool		started;		/* ran before: a cursor's next FETCH */
 } TenantParams;
 
 Planning   *tguard_plan = NULL;
-bool		tguard_plan_may_keep = false;
+bool		tguard_plan_keeps = false;
 bool		tguard_plan_held = false;
 
+static QueryDesc *just_admitted = NULL; /* started, and nothing since */
 static Query *analyzed = NULL;	/* see tguard_plan_note_analyzed */
 static Oid	lookup_relation = InvalidOid;
 
@@ -78,6 +77,12 @@ static Oid	lookup_relation = InvalidOid;
  * Planning
  * ---------------------------------------------------------------------
  */
+
+void
+tguard_plan_utility_begins(void)
+{
+	just_admitted = NULL;
+}
 
 void
 tguard_plan_note_analyzed(Query *query)
@@ -253,7 +258,7 @@ tguard_plan_stamp(Planning *state, PlannedStmt *plan)
 		if (purpose == PLAN_ANY_TENANT || purpose == PLAN_ONE_TENANT)
 			purpose = PLAN_SIGN_UP;
 	}
-	if (purpose == PLAN_ONE_TENANT || tguard_bypass_is_granted())
+	if (purpose == PLAN_ONE_TENANT || tguard_bypass_stands())
 		tguard_context_note_guess();
 	plan->invalItems =
 		list_concat(list_make3(stamp_item(STAMP_CACHE, purpose),
@@ -381,7 +386,6 @@ bind_tenant(QueryDesc *queryDesc, const TenantIdentity *identity)
 	tenant->identity = identity;
 	tenant->report = NULL;
 	tenant->serial = tguard_context_serial();
-	tenant->started = false;
 	wrapper->paramCompile = compile_param;
 	wrapper->paramCompileArg = tenant;
 	queryDesc->params = wrapper;
@@ -448,7 +452,7 @@ tguard_plan_portal_is_held(void)
  * comes next on the connection.
  */
 static void
-refuse_keeping_rows(QueryDesc *queryDesc, bool bypass)
+refuse_keeping_rows(bool bypass)
 {
 	if ((tguard_plan_held || tguard_plan_portal_is_held()) &&
 		tguard_context_scope == SCOPE_TRANSACTION)
@@ -458,10 +462,7 @@ refuse_keeping_rows(QueryDesc *queryDesc, bool bypass)
 				 errdetail(REASON_HELD_CURSOR ": it was declared WITH HOLD; the next tenant on this connection could read it."),
 				 tguard_reason(REASON_HELD_CURSOR),
 				 errhint("Declare it without WITH HOLD, and read it inside the transaction.")));
-	if (!bypass && queryDesc->dest &&
-		(queryDesc->dest->mydest == DestIntoRel ||
-		 queryDesc->dest->mydest == DestTransientRel) &&
-		!tguard_plan_may_keep)
+	if (!bypass && tguard_plan_keeps)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("cannot copy rows of guarded relations into a new relation"),
@@ -490,7 +491,7 @@ admit_for_tenant(QueryDesc *queryDesc, int eflags, PlanPurpose purpose,
 	if (identity == NULL && (queryDesc->operation != CMD_SELECT ||
 							 queryDesc->plannedstmt->hasModifyingCTE))
 		tguard_context_complain();
-	refuse_keeping_rows(queryDesc, false);
+	refuse_keeping_rows(false);
 	bind_tenant(queryDesc, identity);
 }
 
@@ -510,7 +511,7 @@ admit_bypass(QueryDesc *queryDesc, int eflags, uint32 serial)
 {
 	if (tguard_mode() != MODE_BYPASS || serial != tguard_bypass_serial())
 		refuse_plan("it was built under a bypass that has ended.");
-	refuse_keeping_rows(queryDesc, true);
+	refuse_keeping_rows(true);
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
 		tguard_bypass_log(queryDesc->sourceText);
 }
@@ -522,6 +523,7 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 	uint32		serial;
 
 	AcceptInvalidationMessages();	/* a tenant suspended, a grant revoked */
+	just_admitted = queryDesc;
 	if (!read_stamp(queryDesc->plannedstmt, &purpose, &serial))
 	{
 		if (IsParallelWorker() && tguard_extension())
@@ -566,13 +568,14 @@ tguard_plan_readmit(QueryDesc *queryDesc)
 	PlanPurpose purpose;
 	uint32		serial;
 
-	if (tenant && !tenant->started)
+	if (queryDesc == just_admitted)
 	{
-		tenant->started = true; /* admitted a moment ago */
+		just_admitted = NULL;
 		return;
 	}
 	if (!read_stamp(queryDesc->plannedstmt, &purpose, &serial))
 		return;
+	AcceptInvalidationMessages();
 	if (purpose == PLAN_BYPASS &&
 		(tguard_mode() != MODE_BYPASS || serial != tguard_bypass_serial()))
 		refuse_plan("it was opened under a bypass that has ended.");

@@ -82,11 +82,16 @@ extern struct ReportCounts *tguard_plan_report(QueryDesc *queryDesc);
 extern void tguard_plan_lookup(Oid relid);
 
 /*
- * May the statement that runs keep rows of guarded relations in a new
- * relation?  The utility door sets it around CREATE TEMP TABLE ... ON COMMIT
- * DROP AS.
+ * Does a statement run that fills a new relation (CREATE TABLE AS, REFRESH
+ * MATERIALIZED VIEW), at whatever depth?  The utility door keeps it.
  */
-extern bool tguard_plan_may_keep;
+extern bool tguard_plan_keeps;
+
+/*
+ * A utility statement begins: settings may change, so a plan that was admitted
+ * before is asked again when it goes on.
+ */
+extern void tguard_plan_utility_begins(void);
 
 /*
  * Does a cursor run that outlives its transaction?  The executor door sets it,

@@ -40,9 +40,60 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_type.h"
+#include "utils/memutils.h"
 #include "utils/syscache.h"
 
-ReferenceCaller tguard_reference_caller;
+/* An executor or utility call that runs. */
+typedef struct CallFrame
+{
+	ErrorContextCallback *stack;	/* top of the error contexts at its entry */
+	SubTransactionId subid;
+	bool		utility;
+	bool		noforce;		/* it began under the flag */
+	bool		validates;		/* a statement that validates keys */
+} CallFrame;
+
+/*
+ * The calls, innermost last, in memory of our own: after an error the frames
+ * of what failed have to be found when its stack is no longer there.
+ */
+static CallFrame *frames = NULL;
+static int	frame_count = 0;
+static int	frame_space = 0;
+
+int
+tguard_reference_enter(bool utility, bool validates)
+{
+	CallFrame  *frame;
+
+	if (frame_count == frame_space)
+	{
+		int			space = Max(32, frame_space * 2);
+
+		frames = frames ? repalloc(frames, space * sizeof(CallFrame)) :
+			MemoryContextAlloc(TopMemoryContext, space * sizeof(CallFrame));
+		frame_space = space;
+	}
+	frame = &frames[frame_count];
+	frame->stack = error_context_stack;
+	frame->subid = GetCurrentSubTransactionId();
+	frame->utility = utility;
+	frame->noforce = InNoForceRLSOperation();
+	frame->validates = validates;
+	return frame_count++;
+}
+
+void
+tguard_reference_leave(int depth)
+{
+	frame_count = depth;
+}
+
+static bool
+is_validating(void)
+{
+	return frame_count > 0 && frames[frame_count - 1].validates;
+}
 
 static void (*spi_callback) (void *arg) = NULL;
 static bool learning = false;
@@ -67,24 +118,27 @@ learn_spi_callback(void)
 
 /*
  * Is SPI's context the only one above the caller?  A procedure that commits
- * fires deferred triggers itself: there its language's context lies between,
- * and no executor runs.
+ * fires deferred triggers itself, below no executor: there its language's
+ * context lies between.  It did not begin under the flag, as a DO or CALL
+ * inside a cascade does.
  */
 static bool
 is_called_by_server(void)
 {
-	ErrorContextCallback *top = error_context_stack;
-	ErrorContextCallback *caller = tguard_reference_caller.stack;
+	CallFrame  *caller = frame_count > 0 ? &frames[frame_count - 1] : NULL;
+	ErrorContextCallback *below;
 
-	if (top == NULL)
+	if (error_context_stack == NULL)
 		return false;
-	if (top->previous != NULL && top->previous != caller &&
-		!(tguard_reference_caller.utility &&
-		  top->previous->previous == caller))
+	below = error_context_stack->previous;
+	if (caller && caller->utility && !caller->noforce && !caller->validates &&
+		below != NULL && below != caller->stack)
+		below = below->previous;
+	if (below != (caller ? caller->stack : NULL))
 		return false;
 	if (spi_callback == NULL)
 		learn_spi_callback();
-	return top->callback == spi_callback;
+	return error_context_stack->callback == spi_callback;
 }
 
 /*
@@ -137,8 +191,7 @@ has_parameter(Node *node, void *context)
 bool
 tguard_reference_is_likely(void)
 {
-	return learning || InNoForceRLSOperation() ||
-		tguard_reference_caller.validates;
+	return learning || InNoForceRLSOperation() || is_validating();
 }
 
 bool
@@ -153,43 +206,25 @@ tguard_reference_is_planning(Query *query)
 		return has_plain_shape(query, 1) && is_key_query(query) &&
 			has_parameter(query->jointree->quals, NULL) &&
 			is_called_by_server();
-	if (tguard_reference_caller.validates)
-		return query->commandType == CMD_SELECT &&
-			has_plain_shape(query, 2) &&
-			error_context_stack != NULL &&
-			error_context_stack->previous == tguard_reference_caller.stack &&
-			is_called_by_server();
-	return false;
-}
-
-/*
- * After an error the doors did not restore what they kept, and the stack it
- * points to may belong to a trigger's own code by now.  Until the next entry
- * nothing matches.
- */
-static void
-forget_caller(void)
-{
-	static ErrorContextCallback nobody;
-
-	tguard_reference_caller.stack = &nobody;
-	tguard_reference_caller.utility = false;
-	tguard_reference_caller.validates = false;
+	return is_validating() && query->commandType == CMD_SELECT &&
+		has_plain_shape(query, 2) && is_called_by_server();
 }
 
 static void
 subtransaction_ended(SubXactEvent event, SubTransactionId mySubid,
 					 SubTransactionId parentSubid, void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		forget_caller();
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (frame_count > 0 && frames[frame_count - 1].subid >= mySubid)
+		frame_count--;
 }
 
 static void
 transaction_ended(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_ABORT)
-		forget_caller();
+		frame_count = 0;
 }
 
 void
@@ -202,7 +237,7 @@ tguard_reference_init(void)
 bool
 tguard_reference_is_running(void)
 {
-	return InNoForceRLSOperation() || tguard_reference_caller.validates;
+	return InNoForceRLSOperation() || is_validating();
 }
 
 /* ---------------------------------------------------------------------

@@ -9,18 +9,12 @@
 #include "utils/elog.h"
 
 /*
- * Where the innermost executor or utility call began, as the top of the error
- * context stack at that moment, and which of the two it was.  The doors keep
- * it.
+ * The executor and utility calls that run, noted by the doors: where each
+ * began, as the top of the error context stack at that moment.  enter returns
+ * the depth to leave with; after an error the frames of what failed are gone.
  */
-typedef struct ReferenceCaller
-{
-	ErrorContextCallback *stack;
-	bool		utility;
-	bool		validates;		/* ... a statement that validates keys */
-} ReferenceCaller;
-
-extern ReferenceCaller tguard_reference_caller;
+extern int	tguard_reference_enter(bool utility, bool validates);
+extern void tguard_reference_leave(int depth);
 
 /* Is this a statement that validates foreign keys and runs no user's code? */
 extern bool tguard_reference_validates(Node *statement);

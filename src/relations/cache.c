@@ -48,6 +48,12 @@ tguard_mode_filters(RelationMode mode)
 	return mode >= RELATION_TENANT;
 }
 
+bool
+tguard_mode_holds(RelationMode mode)
+{
+	return mode == RELATION_SHARED || tguard_mode_filters(mode);
+}
+
 static RelationMode
 mode_of_name(const char *name)
 {
@@ -185,7 +191,7 @@ describe(GuardedRelation *entry)
 		return;
 	}
 	entry->own = true;
-	if (tguard_mode_filters(mode_of_name(row.mode)) && !is_enabled(entry->relid))
+	if (tguard_mode_holds(mode_of_name(row.mode)) && !is_enabled(entry->relid))
 		return;
 	entry->mode = mode_of_name(row.mode);
 	if (tguard_mode_filters(entry->mode))

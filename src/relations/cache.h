@@ -47,6 +47,9 @@ extern const GuardedRelation *tguard_relation(Oid relid);
  */
 extern bool tguard_mode_filters(RelationMode mode);
 
+/* Does it filter rows, or keep them from being written? */
+extern bool tguard_mode_holds(RelationMode mode);
+
 extern void tguard_relations_init(void);
 
 #endif							/* TGUARD_RELATIONS_CACHE_H */

@@ -303,9 +303,9 @@ tguard_bypass_serial(void)
 }
 
 bool
-tguard_bypass_is_granted(void)
+tguard_bypass_stands(void)
 {
-	return grants.known && grants.purposes != 0;
+	return standing_purposes() != 0;
 }
 
 bool

@@ -19,8 +19,8 @@ extern TguardMode tguard_mode(void);
 /* Names the bypass in force; a plan built under another one must not run. */
 extern uint32 tguard_bypass_serial(void);
 
-/* Does this session's user hold a grant, as far as is known? No look-up. */
-extern bool tguard_bypass_is_granted(void);
+/* Does this session's user hold a standing grant? */
+extern bool tguard_bypass_stands(void);
 
 /* May enter() be called again and again in this transaction? */
 extern bool tguard_bypass_allows_reentry(void);

@@ -115,7 +115,7 @@ tguard_identity_datum(const TenantIdentity *identity, TenantKeyKind kind)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("tenant \"%s\" is not a valid %s", identity->text,
 						format_type_be(tguard_key_type(kind))),
-				 errdetail(REASON_MALFORMED ": a relation of this statement keeps its tenant as %s.",
+				 errdetail(REASON_MALFORMED ": it is needed as %s, the type of a tenant column or of the function called.",
 						   format_type_be(tguard_key_type(kind))),
 				 tguard_reason(REASON_MALFORMED),
 				 errhint("Set app.current_org_id to a key in its canonical spelling, such as 42.")));
