@@ -13,6 +13,7 @@
 #include "relations/cache.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
+#include "tenant/grants.h"
 #include "tenant/leader.h"
 #include "tenant/registry.h"
 
@@ -37,6 +38,7 @@ _PG_init(void)
 	tguard_extension_init();
 	tguard_context_init();
 	tguard_registry_init();
+	tguard_grants_init();
 	tguard_bypass_init();
 	tguard_relations_init();
 	tguard_reference_init();

@@ -14,7 +14,7 @@
 #include "catalog/pg_class.h"
 #include "doors/doors.h"
 #include "guard/ddl_rules.h"
-#include "tenant/bypass.h"
+#include "tenant/grants.h"
 
 static object_access_hook_type next_object_access = NULL;
 
@@ -26,7 +26,7 @@ guard_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 		next_object_access(access, classId, objectId, subId, arg);
 
 	if (access == OAT_DROP && classId == AuthIdRelationId)
-		tguard_bypass_drop_role(objectId);
+		tguard_grants_drop_role(objectId);
 	if (classId != RelationRelationId)
 		return;
 	if (access == OAT_TRUNCATE)

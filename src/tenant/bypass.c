@@ -17,63 +17,22 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/parallel.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "base/compat.h"
 #include "base/errors.h"
-#include "base/extension.h"
 #include "base/plancache.h"
 #include "base/settings.h"
-#include "catalog/indexing.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "tcop/tcopprot.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
+#include "tenant/grants.h"
 #include "tenant/leader.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
-
-/* columns of tenantguard.bypass_grant */
-#define Natts_bypass_grant			5
-#define Anum_bypass_grant_grantee	1
-#define Anum_bypass_grant_purpose	2
-#define Anum_bypass_grant_until		3
-
-/* purposes of a grant */
-#define PURPOSE_MIGRATION	0x01
-#define PURPOSE_BACKUP		0x02
-#define PURPOSE_REPLICATION 0x04
-#define PURPOSE_TEST		0x08
-#define PURPOSE_SUPPORT		0x10
-#define PURPOSE_ANALYTICS	0x20
-#define PURPOSE_JOB			0x40
-#define PURPOSES_STANDING \
-	(PURPOSE_MIGRATION | PURPOSE_BACKUP | PURPOSE_REPLICATION | PURPOSE_TEST)
-#define PURPOSES_REENTRY (PURPOSE_MIGRATION | PURPOSE_TEST | PURPOSE_JOB)
-
-static const struct
-{
-	const char *name;
-	int			bit;
-}			purposes[] =
-
-{
-	{"migration", PURPOSE_MIGRATION},
-	{"backup", PURPOSE_BACKUP},
-	{"replication", PURPOSE_REPLICATION},
-	{"test", PURPOSE_TEST},
-	{"support", PURPOSE_SUPPORT},
-	{"analytics", PURPOSE_ANALYTICS},
-	{"job", PURPOSE_JOB},
-};
 
 static struct
 {
@@ -90,149 +49,7 @@ static struct
 	char	   *stated;			/* the reason without the quotes */
 }			lease;
 
-/* What the grants say about this session's user. */
-static struct
-{
-	bool		known;
-	Oid			table;			/* tenantguard.bypass_grant, once read */
-	Oid			user;
-	int			purposes;		/* granted to the user or a role it is in */
-	int			standing;		/* granted to the user by name, and standing */
-	TimestampTz until;			/* read again from here on; 0: never */
-}			grants;
-
 static uint32 serial = 1;
-
-/* ---------------------------------------------------------------------
- * Grants
- * ---------------------------------------------------------------------
- */
-
-static int
-purpose_bit(const char *name)
-{
-	for (int i = 0; i < lengthof(purposes); i++)
-	{
-		if (strcmp(name, purposes[i].name) == 0)
-			return purposes[i].bit;
-	}
-	return 0;
-}
-
-static const char *
-purpose_name(int bits)
-{
-	for (int i = 0; i < lengthof(purposes); i++)
-	{
-		if (bits & purposes[i].bit)
-			return purposes[i].name;
-	}
-	return "none";
-}
-
-/*
- * A member of the grantee may open a bypass.  It stands for nobody but the
- * grantee itself: a membership, given for other reasons, must not open the
- * guard without a word.
- */
-static void
-read_grant(TupleDesc desc, HeapTuple tuple, TimestampTz now)
-{
-	Datum		values[Natts_bypass_grant];
-	bool		nulls[Natts_bypass_grant];
-	Oid			grantee;
-	int			bit;
-
-	heap_deform_tuple(tuple, desc, values, nulls);
-	grantee = DatumGetObjectId(values[Anum_bypass_grant_grantee - 1]);
-	if (!is_member_of_role_nosuper(grants.user, grantee))
-		return;
-	if (!nulls[Anum_bypass_grant_until - 1])
-	{
-		TimestampTz until =
-		DatumGetTimestampTz(values[Anum_bypass_grant_until - 1]);
-
-		if (until <= now)
-			return;
-		if (grants.until == 0 || until < grants.until)
-			grants.until = until;
-	}
-	bit = purpose_bit(TextDatumGetCString(values[Anum_bypass_grant_purpose - 1]));
-	grants.purposes |= bit;
-	if (grantee == grants.user)
-		grants.standing |= bit & PURPOSES_STANDING;
-}
-
-static void
-read_grants(Oid table_oid)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	Relation	table;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	grants.purposes = 0;
-	grants.standing = 0;
-	grants.until = 0;
-	grants.user = GetSessionUserId();
-	grants.table = table_oid;
-	table = table_open(table_oid, AccessShareLock);
-	grants.known = true;		/* an invalidation from here on clears it */
-	scan = systable_beginscan(table, InvalidOid, false, NULL, 0, NULL);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		read_grant(RelationGetDescr(table), tuple, now);
-	systable_endscan(scan);
-	table_close(table, AccessShareLock);
-}
-
-/* Have what the grants say about this session's user right now at hand. */
-static void
-know_grants(void)
-{
-	const TguardExtension *ext = tguard_extension();
-
-	if (ext == NULL)
-	{
-		grants.known = false;
-		grants.purposes = 0;
-		grants.standing = 0;
-		return;
-	}
-	if (!grants.known || grants.table != ext->bypass_grant ||
-		grants.user != GetSessionUserId() ||
-		(grants.until != 0 && grants.until <= GetCurrentTimestamp()))
-		read_grants(ext->bypass_grant);
-}
-
-static int
-granted_purposes(void)
-{
-	know_grants();
-	return grants.purposes;
-}
-
-static int
-standing_purposes(void)
-{
-	know_grants();
-	return grants.standing;
-}
-
-static void
-grants_invalidated(Datum arg, Oid relid)
-{
-	if (OidIsValid(relid) && relid != grants.table)
-		return;
-	grants.known = false;
-	if (OidIsValid(relid))
-		tguard_plans_forget();	/* the mode may be another from here on */
-}
-
-static void
-membership_invalidated(Datum arg, int cacheid, uint32 hashvalue)
-{
-	grants.known = false;
-}
 
 /* ---------------------------------------------------------------------
  * The lease
@@ -293,7 +110,7 @@ tguard_mode(void)
 		return MODE_REPORT;
 	if (tguard_context_peek() != NULL || tguard_context_is_pinned())
 		return MODE_GUARD;
-	return standing_purposes() ? MODE_BYPASS : MODE_GUARD;
+	return tguard_grants_standing() ? MODE_BYPASS : MODE_GUARD;
 }
 
 uint32
@@ -305,7 +122,7 @@ tguard_bypass_serial(void)
 bool
 tguard_bypass_stands(void)
 {
-	return standing_purposes() != 0;
+	return tguard_grants_standing() != 0;
 }
 
 bool
@@ -313,8 +130,8 @@ tguard_bypass_allows_reentry(void)
 {
 	if (lease_is_open())
 		return superuser_arg(GetSessionUserId()) ||
-			(granted_purposes() & PURPOSES_REENTRY);
-	return (standing_purposes() & PURPOSES_REENTRY) != 0;
+			(tguard_grants_purposes() & PURPOSES_REENTRY);
+	return (tguard_grants_standing() & PURPOSES_REENTRY) != 0;
 }
 
 void
@@ -326,7 +143,7 @@ tguard_bypass_log(const char *statement)
 			(errmsg("tenantguard: bypass used: role=%s reason=%s statement=%s",
 					GetUserNameFromId(GetSessionUserId(), true),
 					leased ? lease.reason :
-					purpose_name(standing_purposes()),
+					tguard_grants_name(tguard_grants_standing()),
 					statement ? statement : "(none)"),
 			 errhidestmt(true), errhidecontext(true)));
 }
@@ -374,30 +191,6 @@ tguard_bypass_discard(void)
 	close_lease();
 }
 
-void
-tguard_bypass_drop_role(Oid role)
-{
-	const TguardExtension *ext = tguard_extension();
-	Relation	table;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		isnull;
-
-	if (ext == NULL)
-		return;
-	table = table_open(ext->bypass_grant, RowExclusiveLock);
-	scan = systable_beginscan(table, InvalidOid, false, NULL, 0, NULL);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		if (DatumGetObjectId(heap_getattr(tuple, Anum_bypass_grant_grantee,
-										  RelationGetDescr(table),
-										  &isnull)) == role)
-			CatalogTupleDelete(table, &tuple->t_self);
-	}
-	systable_endscan(scan);
-	table_close(table, NoLock);
-}
-
 static void
 transaction_ended(XactEvent event, void *arg)
 {
@@ -423,8 +216,7 @@ transaction_ended(XactEvent event, void *arg)
 static bool
 visits_tenants(void)
 {
-	return lease.open ||
-		(grants.known && (grants.standing & PURPOSES_REENTRY));
+	return lease.open || tguard_grants_visit_tenants();
 }
 
 /*
@@ -452,9 +244,6 @@ subtransaction_ended(SubXactEvent event, SubTransactionId mySubid,
 void
 tguard_bypass_init(void)
 {
-	CacheRegisterRelcacheCallback(grants_invalidated, (Datum) 0);
-	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, membership_invalidated,
-								  (Datum) 0);
 	RegisterXactCallback(transaction_ended, NULL);
 	RegisterSubXactCallback(subtransaction_ended, NULL);
 }
@@ -491,7 +280,7 @@ check_may_begin(void)
 		InSecurityRestrictedOperation())
 		deny_bypass("begin_bypass() was called in a SECURITY DEFINER function or a restricted operation.",
 					"Call it as a statement of its own.");
-	if (!superuser_arg(GetSessionUserId()) && granted_purposes() == 0)
+	if (!superuser_arg(GetSessionUserId()) && tguard_grants_purposes() == 0)
 		deny_bypass("the session's user has no grant.",
 					"A superuser may call tenantguard.grant_bypass(role, purpose).");
 	if (tguard_context_is_pinned() && !lease_is_open())
@@ -612,7 +401,7 @@ tenantguard_current_bypass(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	if (lease_is_open())
 		PG_RETURN_TEXT_P(cstring_to_text(lease.stated));
-	PG_RETURN_TEXT_P(cstring_to_text(purpose_name(standing_purposes())));
+	PG_RETURN_TEXT_P(cstring_to_text(tguard_grants_name(tguard_grants_standing())));
 }
 
 TGUARD_SQL_FUNCTION(tenantguard_enter);

@@ -42,10 +42,6 @@ extern void tguard_bypass_report(const char *what, const char *statement);
 /* DISCARD ALL: the session goes to somebody else. */
 extern void tguard_bypass_discard(void);
 
-/* A role is being dropped: so are its grants, in this database. */
-extern void tguard_bypass_drop_role(Oid role);
-
-/* Grants of bypasses changed, or everything did. */
 extern void tguard_bypass_init(void);
 
 #endif							/* TGUARD_BYPASS_H */

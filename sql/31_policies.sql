@@ -1,0 +1,272 @@
+-- 31_policies.sql: row security, policies and privileges of one relation, as
+-- statements to be run. The calls that decide which follow in 32_relations.sql.
+
+CREATE FUNCTION tenantguard.run_statements(statements text[])
+RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	statement	text;
+BEGIN
+	FOREACH statement IN ARRAY statements LOOP
+		EXECUTE statement;
+		RETURN NEXT statement;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.run_statements(text[]) IS
+	'Runs the statements in order with the caller''s rights and returns each.';
+
+CREATE FUNCTION tenantguard.recorded_relation(relation regclass)
+RETURNS tenantguard.guarded_relation
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT g FROM tenantguard.guarded_relation AS g WHERE g.relid = recorded_relation.relation
+$$;
+COMMENT ON FUNCTION tenantguard.recorded_relation(regclass) IS
+	'What is recorded about the relation, or NULL.';
+
+CREATE FUNCTION tenantguard.is_our_default(relation oid, column_name name)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (
+		SELECT 1
+		FROM pg_catalog.pg_attrdef AS d
+		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+		JOIN pg_catalog.pg_depend AS p
+			ON p.classid = 'pg_catalog.pg_attrdef'::regclass AND p.objid = d.oid
+			AND p.refclassid = 'pg_catalog.pg_proc'::regclass
+		JOIN pg_catalog.pg_proc AS f ON f.oid = p.refobjid
+		WHERE d.adrelid = is_our_default.relation AND a.attname = is_our_default.column_name
+			AND f.pronamespace = 'tenantguard'::pg_catalog.regnamespace
+			AND f.proname LIKE 'current\_tenant%'
+	)
+$$;
+COMMENT ON FUNCTION tenantguard.is_our_default(oid, name) IS
+	'Whether the column''s default is one of the current_tenant functions.';
+
+CREATE FUNCTION tenantguard.column_default(relation oid, column_name name)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+	FROM pg_catalog.pg_attrdef AS d
+	JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+	WHERE d.adrelid = column_default.relation AND a.attname = column_default.column_name
+		AND a.attgenerated = ''
+$$;
+COMMENT ON FUNCTION tenantguard.column_default(oid, name) IS
+	'The default of the column as a fully qualified expression, or NULL.';
+
+CREATE FUNCTION tenantguard.user_policies(relation oid)
+RETURNS TABLE (name name, permissive boolean)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT p.polname, p.polpermissive
+	FROM pg_catalog.pg_policy AS p
+	WHERE p.polrelid = user_policies.relation
+		AND NOT pg_catalog.starts_with(p.polname::text, 'tenantguard_')
+	ORDER BY p.polname
+$$;
+COMMENT ON FUNCTION tenantguard.user_policies(oid) IS
+	'The policies of the relation that are not ours.';
+
+CREATE FUNCTION tenantguard.has_policy(relation oid, name name)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_policy AS p
+		WHERE p.polrelid = has_policy.relation AND p.polname = has_policy.name)
+$$;
+COMMENT ON FUNCTION tenantguard.has_policy(oid, name) IS
+	'Whether the relation has a policy of this name.';
+
+CREATE FUNCTION tenantguard.excess_grantees(relation oid)
+RETURNS TABLE (grantee text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT DISTINCT CASE WHEN g.grantee = 0 THEN 'PUBLIC'
+		ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END
+	FROM pg_catalog.pg_class AS c
+	CROSS JOIN LATERAL (
+		SELECT x.grantee, x.privilege_type
+		FROM pg_catalog.aclexplode(c.relacl) AS x
+		UNION ALL
+		SELECT x.grantee, x.privilege_type
+		FROM pg_catalog.pg_attribute AS a
+		CROSS JOIN LATERAL pg_catalog.aclexplode(a.attacl) AS x
+		WHERE a.attrelid = c.oid AND NOT a.attisdropped
+	) AS g
+	WHERE c.oid = excess_grantees.relation
+		AND g.grantee <> c.relowner
+		AND g.privilege_type IN ('TRIGGER', 'REFERENCES', 'TRUNCATE')
+	ORDER BY 1
+$$;
+COMMENT ON FUNCTION tenantguard.excess_grantees(oid) IS
+	'Roles other than the owner that hold TRIGGER, REFERENCES or TRUNCATE: with TRIGGER they could run code on every tenant''s rows, with REFERENCES ask which keys exist, with TRUNCATE remove them all.';
+
+CREATE FUNCTION tenantguard.revoke_statements(relation oid)
+RETURNS SETOF text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT pg_catalog.format('REVOKE TRIGGER, REFERENCES, TRUNCATE ON TABLE %s FROM %s CASCADE',
+		f.member::regclass, g.grantees)
+	FROM tenantguard.table_family(revoke_statements.relation) AS f
+	CROSS JOIN LATERAL (
+		SELECT pg_catalog.string_agg(e.grantee, ', ') AS grantees
+		FROM tenantguard.excess_grantees(f.member) AS e
+	) AS g
+	WHERE g.grantees IS NOT NULL
+$$;
+COMMENT ON FUNCTION tenantguard.revoke_statements(oid) IS
+	'The REVOKE statements that leave TRIGGER, REFERENCES and TRUNCATE to the owner, for the table and its children.';
+
+CREATE FUNCTION tenantguard.policy_statements(relation oid, column_name name, mode text)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	member_name text := relation::regclass::text;
+	visible		text := CASE mode WHEN 'tenant_or_shared' THEN 'visible_or_shared' ELSE 'visible' END;
+	secured		boolean;
+	forced		boolean;
+	pol			pg_catalog.pg_policy;
+	condition	text;
+BEGIN
+	SELECT c.relrowsecurity, c.relforcerowsecurity INTO STRICT secured, forced
+	FROM pg_catalog.pg_class AS c WHERE c.oid = policy_statements.relation;
+	IF NOT secured THEN
+		RETURN NEXT pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', member_name);
+	END IF;
+	IF NOT forced THEN
+		RETURN NEXT pg_catalog.format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', member_name);
+	END IF;
+
+	condition := pg_catalog.format(
+		'TO PUBLIC USING (tenantguard.%1$s(%2$I)) WITH CHECK (tenantguard.visible(%2$I))', visible, column_name);
+	SELECT p.* INTO pol
+	FROM pg_catalog.pg_policy AS p
+	WHERE p.polrelid = policy_statements.relation AND p.polname = 'tenantguard_tenant';
+
+	IF pol.oid IS NOT NULL AND (pol.polpermissive OR pol.polcmd <> '*') THEN
+		RETURN NEXT pg_catalog.format('DROP POLICY tenantguard_tenant ON %s', member_name);
+		pol := NULL;
+	END IF;
+	IF pol.oid IS NULL THEN
+		RETURN NEXT pg_catalog.format('CREATE POLICY tenantguard_tenant ON %s AS RESTRICTIVE FOR ALL %s',
+			member_name, condition);
+	ELSIF pol.polroles <> '{0}'::oid[]
+		OR NOT tenantguard.is_our_condition(pg_catalog.pg_get_expr(pol.polqual, pol.polrelid), visible, column_name)
+		OR NOT tenantguard.is_our_condition(pg_catalog.pg_get_expr(pol.polwithcheck, pol.polrelid), 'visible', column_name)
+	THEN
+		RETURN NEXT pg_catalog.format('ALTER POLICY tenantguard_tenant ON %s %s', member_name, condition);
+	END IF;
+
+	-- Rows of no tenant are read by all and written by none.
+	IF mode = 'tenant_or_shared' THEN
+		RETURN QUERY
+		SELECT pg_catalog.format('CREATE POLICY %I ON %s AS RESTRICTIVE FOR %s TO PUBLIC USING (tenantguard.visible(%I))',
+			w.name, member_name, w.command, column_name)
+		FROM (VALUES ('tenantguard_update', 'UPDATE'), ('tenantguard_delete', 'DELETE')) AS w (name, command)
+		WHERE NOT EXISTS (
+			SELECT 1 FROM pg_catalog.pg_policy AS p
+			WHERE p.polrelid = policy_statements.relation AND p.polname = w.name);
+	END IF;
+
+	-- Restrictive policies alone show nothing. Where row security was on
+	-- already, what the user's own policies allow (or not) must stand.
+	IF NOT secured
+		AND NOT EXISTS (
+			SELECT 1 FROM tenantguard.user_policies(policy_statements.relation) AS u WHERE u.permissive)
+		AND NOT EXISTS (
+			SELECT 1 FROM pg_catalog.pg_policy AS p
+			WHERE p.polrelid = policy_statements.relation AND p.polname = 'tenantguard_partner')
+	THEN
+		RETURN NEXT pg_catalog.format(
+			'CREATE POLICY tenantguard_partner ON %s AS PERMISSIVE FOR ALL TO PUBLIC USING (tenantguard.any_row())', member_name);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.policy_statements(oid, name, text) IS
+	'The statements that give one table the row security and the policies it misses for a mode of tenant, root or tenant_or_shared.';
+
+CREATE FUNCTION tenantguard.is_our_condition(condition text, function_name text, column_name name)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- A varchar or a domain is printed with a cast to the key type.
+	SELECT COALESCE(is_our_condition.condition = pg_catalog.format('tenantguard.%s(%I)', function_name, column_name)
+		OR is_our_condition.condition = ANY (ARRAY(
+			SELECT pg_catalog.format('tenantguard.%s((%I)::%s)', function_name, column_name, t.name)
+			FROM (VALUES ('text'), ('integer'), ('bigint'), ('uuid')) AS t (name))), false)
+$$;
+COMMENT ON FUNCTION tenantguard.is_our_condition(text, text, name) IS
+	'Whether a policy''s condition, as PostgreSQL prints it, is exactly the generated one.';
+
+CREATE FUNCTION tenantguard.share_statements(relation oid, anew boolean)
+RETURNS SETOF text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- Nobody's row is visible(NULL) without a bypass. Like the other modes this
+	-- one is in force only while row security is enabled, which a dump does
+	-- after it has restored the rows.
+	SELECT s.statement
+	FROM pg_catalog.pg_class AS c
+	CROSS JOIN LATERAL (VALUES
+		(1, pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', c.oid::regclass),
+			anew OR NOT c.relrowsecurity),
+		(2, pg_catalog.format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', c.oid::regclass),
+			anew OR NOT c.relforcerowsecurity),
+		(3, pg_catalog.format('CREATE POLICY tenantguard_insert ON %s AS RESTRICTIVE FOR INSERT TO PUBLIC WITH CHECK (tenantguard.visible(NULL::text))', c.oid::regclass),
+			anew OR NOT tenantguard.has_policy(c.oid, 'tenantguard_insert')),
+		(4, pg_catalog.format('CREATE POLICY tenantguard_update ON %s AS RESTRICTIVE FOR UPDATE TO PUBLIC USING (tenantguard.visible(NULL::text))', c.oid::regclass),
+			anew OR NOT tenantguard.has_policy(c.oid, 'tenantguard_update')),
+		(5, pg_catalog.format('CREATE POLICY tenantguard_delete ON %s AS RESTRICTIVE FOR DELETE TO PUBLIC USING (tenantguard.visible(NULL::text))', c.oid::regclass),
+			anew OR NOT tenantguard.has_policy(c.oid, 'tenantguard_delete')),
+		(6, pg_catalog.format('CREATE POLICY tenantguard_partner ON %s AS PERMISSIVE FOR ALL TO PUBLIC USING (tenantguard.any_row())', c.oid::regclass),
+			(anew OR NOT (c.relrowsecurity OR tenantguard.has_policy(c.oid, 'tenantguard_partner')))
+			AND NOT EXISTS (SELECT 1 FROM tenantguard.user_policies(c.oid) AS u WHERE u.permissive))
+	) AS s (step, statement, missing)
+	WHERE c.oid = share_statements.relation AND s.missing
+	ORDER BY s.step
+$$;
+COMMENT ON FUNCTION tenantguard.share_statements(oid, boolean) IS
+	'The statements that give one table the policies of mode shared: all of them (anew), or those that are missing.';
+
+CREATE FUNCTION tenantguard.drop_policy_statements(relation regclass)
+RETURNS SETOF text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT s.statement
+	FROM tenantguard.table_family(drop_policy_statements.relation) AS f
+	JOIN pg_catalog.pg_class AS c ON c.oid = f.member
+	CROSS JOIN LATERAL (
+		SELECT 1 AS step, pg_catalog.format('DROP POLICY %I ON %s', p.polname, c.oid::regclass) AS statement
+		FROM pg_catalog.pg_policy AS p
+		WHERE p.polrelid = c.oid AND pg_catalog.starts_with(p.polname::text, 'tenantguard_')
+		UNION ALL
+		SELECT 2, pg_catalog.format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', c.oid::regclass)
+		WHERE c.relforcerowsecurity
+		UNION ALL
+		SELECT 3, pg_catalog.format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', c.oid::regclass)
+		WHERE c.relrowsecurity AND NOT EXISTS (SELECT 1 FROM tenantguard.user_policies(c.oid) AS u)
+	) AS s
+	WHERE (tenantguard.recorded_relation(drop_policy_statements.relation)).mode <> 'exempt'
+	ORDER BY c.oid, s.step, s.statement
+$$;
+COMMENT ON FUNCTION tenantguard.drop_policy_statements(regclass) IS
+	'The statements that take our policies from a guarded table and its children; row security stays on where the user has policies.';
+
