@@ -353,6 +353,14 @@ BEGIN
 	PERFORM tenantguard.require_table(relation);
 	statements := ARRAY(SELECT s.* FROM tenantguard.release_statements(relation, mode, reason) AS s);
 	IF statements <> '{}' AND dry_run IS FALSE THEN
+		IF tenantguard.preloaded() AND tenantguard.current_bypass() IS NULL
+			AND (tenantguard.recorded_relation(relation)).mode NOT IN ('exempt', COALESCE(mode, '')) THEN
+			RAISE EXCEPTION 'cannot change how table % is guarded without a bypass', relation
+				USING ERRCODE = '42501',
+					CONSTRAINT = 'tenantguard_ddl_refused',
+					DETAIL = pg_catalog.format('ddl_refused: its mode is "%s".', (tenantguard.recorded_relation(relation)).mode),
+					HINT = 'Use SELECT tenantguard.begin_bypass(''reason'') in the same transaction.';
+		END IF;
 		EXECUTE pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
 		PERFORM tenantguard.require_table(relation);
 		PERFORM tenantguard.remark_default(relation);

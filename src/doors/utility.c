@@ -31,6 +31,13 @@ keeps_rows(Node *statement)
 {
 	IntoClause *into;
 
+	if (IsA(statement, ExplainStmt))
+	{
+		Query	   *query = (Query *) ((ExplainStmt *) statement)->query;
+
+		return IsA(query, Query) && query->utilityStmt &&
+			keeps_rows(query->utilityStmt);
+	}
 	if (IsA(statement, RefreshMatViewStmt))
 		return true;
 	if (!IsA(statement, CreateTableAsStmt))

@@ -117,14 +117,14 @@ tenantguard_record_relation(PG_FUNCTION_ARGS)
 							 psprintf("change how relation \"%s\" is guarded",
 									  get_rel_name(relid)),
 							 "it is guarded like the parent it inherits from.");
-	if (!nulls[4] && !nulls[2])
-		demand_true_default(relid, NameStr(*PG_GETARG_NAME(2)),
-							text_to_cstring(PG_GETARG_TEXT_PP(4)));
 	if (!tguard_catalog_write(relid, values, nulls, bypass))
 		tguard_bypass_demand(REASON_DDL,
 							 psprintf("change how relation \"%s\" is guarded",
 									  get_rel_name(relid)),
 							 "it is declared differently already.");
+	if (!nulls[4] && !nulls[2])
+		demand_true_default(relid, NameStr(*PG_GETARG_NAME(2)),
+							text_to_cstring(PG_GETARG_TEXT_PP(4)));
 	PG_RETURN_VOID();
 }
 
