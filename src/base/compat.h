@@ -41,11 +41,12 @@
 
 /*
  * 16: check hooks allocate their extra data with guc_malloc, settings live in
- * a hash table, ownership is asked by catalog, and PG_FUNCTION_INFO_V1
- * exports the function itself.
+ * a hash table, ownership is asked by catalog, PG_FUNCTION_INFO_V1 exports the
+ * function itself, and varlena macros have a header of their own.
  */
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_class.h"
+#include "varatt.h"
 #define tguard_guc_malloc(size) guc_malloc(LOG, size)
 #define tguard_guc_free(extra) guc_free(extra)
 #define tguard_owns_relation(relid, role) object_ownercheck(RelationRelationId, relid, role)

@@ -30,7 +30,7 @@ extern const TenantIdentity *tguard_context_peek(void);
 extern const TenantIdentity *tguard_context_require(void);
 
 /* Why there is no tenant, as an error like tguard_context_require's. */
-extern void tguard_context_complain(void) pg_attribute_noreturn();
+extern void tguard_context_complain(void);
 
 /* Was guarded data read or written in this transaction under a tenant? */
 extern bool tguard_context_is_pinned(void);
