@@ -1,0 +1,189 @@
+-- partitions.sql: partitions and inheritance children, through their parent
+-- and by name, for reading, writing and moving between them.
+SET client_min_messages = warning;
+\set SHOW_CONTEXT never
+DROP EXTENSION IF EXISTS tenantguard CASCADE;
+CREATE EXTENSION tenantguard;
+CREATE ROLE regress_partitions_app;
+CREATE SCHEMA parts;
+SET search_path = parts, public;
+CREATE TABLE orgs (id bigint PRIMARY KEY);
+INSERT INTO orgs VALUES (1), (2), (3);
+-- the tenant as partition key, by hash and by list; and not, by range, in two levels
+CREATE TABLE hashed (org_id bigint NOT NULL REFERENCES orgs, id int NOT NULL, body text, PRIMARY KEY (org_id, id)) PARTITION BY HASH (org_id);
+CREATE TABLE hashed_0 PARTITION OF hashed FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE hashed_1 PARTITION OF hashed FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE listed (org_id bigint NOT NULL REFERENCES orgs, id int NOT NULL, body text, PRIMARY KEY (org_id, id)) PARTITION BY LIST (org_id);
+CREATE TABLE listed_1 PARTITION OF listed FOR VALUES IN (1);
+CREATE TABLE listed_rest PARTITION OF listed DEFAULT;
+CREATE TABLE ranged (org_id bigint NOT NULL REFERENCES orgs, id int NOT NULL, body text, PRIMARY KEY (org_id, id)) PARTITION BY RANGE (id);
+CREATE TABLE ranged_low PARTITION OF ranged FOR VALUES FROM (0) TO (10);
+CREATE TABLE ranged_high PARTITION OF ranged FOR VALUES FROM (10) TO (1000) PARTITION BY LIST (org_id);
+CREATE TABLE ranged_high_1 PARTITION OF ranged_high FOR VALUES IN (1);
+-- with its columns in another order and one dropped
+CREATE TABLE ranged_high_rest (body text, gone text, id int NOT NULL, org_id bigint NOT NULL);
+ALTER TABLE ranged_high_rest DROP COLUMN gone;
+ALTER TABLE ranged_high ATTACH PARTITION ranged_high_rest DEFAULT;
+-- inheritance
+CREATE TABLE parent (org_id bigint NOT NULL REFERENCES orgs, id int NOT NULL, body text);
+CREATE TABLE child (extra text) INHERITS (parent);
+CREATE TABLE grandchild (more text) INHERITS (child);
+CREATE INDEX ON parent (org_id);
+INSERT INTO hashed SELECT o, i, 'x' FROM generate_series(1, 3) AS o, generate_series(1, 20) AS i;
+INSERT INTO listed SELECT * FROM hashed;
+INSERT INTO ranged SELECT * FROM hashed;
+INSERT INTO parent SELECT * FROM hashed WHERE id <= 5;
+INSERT INTO child SELECT *, 'extra' FROM hashed WHERE id BETWEEN 6 AND 10;
+INSERT INTO grandchild SELECT *, 'extra', 'more' FROM hashed WHERE id > 10;
+SELECT count(*) > 0 AS adopted FROM tenantguard.adopt_registry('orgs', 'id');
+SELECT relation, action FROM tenantguard.protect_all('parts') WHERE action <> 'listed';
+-- A partition is not protected by itself: its parent is.
+SELECT tenantguard.protect('ranged_low');
+GRANT USAGE ON SCHEMA parts TO regress_partitions_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA parts TO regress_partitions_app;
+
+-- Every table by its name, for every tenant and role: own rows and foreign rows.
+CREATE FUNCTION count_all() RETURNS TABLE (relation text, own bigint, foreign_rows bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	me bigint := tenantguard.current_tenant_bigint();
+BEGIN
+	FOR relation IN SELECT c.relname FROM pg_class AS c WHERE relnamespace = 'parts'::regnamespace AND relkind IN ('r', 'p') AND relname <> 'orgs' ORDER BY relname COLLATE "C" LOOP
+		EXECUTE format('SELECT count(*) FILTER (WHERE org_id = $1), count(*) FILTER (WHERE org_id <> $1) FROM parts.%I', relation) INTO own, foreign_rows USING me;
+		RETURN NEXT;
+	END LOOP;
+END $$;
+BEGIN; SET LOCAL app.current_org_id = '1'; SELECT * FROM count_all(); COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '2'; SET LOCAL ROLE regress_partitions_app; SELECT * FROM count_all(); COMMIT;
+SELECT count(*) FROM count_all();
+-- as statements, with ONLY, and by joins partition by partition
+SET enable_partitionwise_join = on;
+SET enable_partitionwise_aggregate = on;
+BEGIN; SET LOCAL app.current_org_id = '1';
+SELECT count(*), min(org_id), max(org_id) FROM hashed JOIN listed USING (org_id, id) JOIN ranged USING (org_id, id);
+SELECT org_id, count(*) FROM ranged GROUP BY org_id;
+SELECT count(*), min(org_id), max(org_id) FROM ranged_high_rest;
+SELECT count(*) FROM hashed WHERE org_id IN (2, 3);
+SELECT count(*), max(org_id) FROM ONLY parent;
+SELECT count(*), max(org_id) FROM ONLY child;
+SELECT tableoid::regclass, count(*), max(org_id) FROM parent GROUP BY 1 ORDER BY 1;
+SELECT count(*), max(org_id) FROM (SELECT org_id FROM ranged_low UNION ALL SELECT org_id FROM grandchild) AS u;
+COMMIT;
+-- prepared, for tenants in turn
+PREPARE p AS SELECT (SELECT string_agg(DISTINCT org_id::text, ',') FROM hashed) AS hashed, (SELECT string_agg(DISTINCT org_id::text, ',') FROM ranged) AS ranged, (SELECT string_agg(DISTINCT org_id::text, ',') FROM parent) AS parent;
+BEGIN; SET LOCAL app.current_org_id = '1'; EXECUTE p; COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '2'; EXECUTE p; COMMIT;
+SET plan_cache_mode = force_generic_plan;
+BEGIN; SET LOCAL app.current_org_id = '3'; EXECUTE p; COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '1'; EXECUTE p; COMMIT;
+RESET plan_cache_mode;
+
+-- Writes: filled in before the partition is chosen; through the parent and by name.
+BEGIN; SET LOCAL app.current_org_id = '2';
+INSERT INTO hashed (id) VALUES (100) RETURNING tableoid::regclass IS NOT NULL AS routed, org_id;
+INSERT INTO listed (id) VALUES (100) RETURNING tableoid::regclass, org_id;
+INSERT INTO listed (org_id, id) VALUES (NULL, 101), (DEFAULT, 102) RETURNING tableoid::regclass, org_id;
+INSERT INTO ranged (id) VALUES (100) RETURNING tableoid::regclass, *;
+INSERT INTO ranged_high (id) VALUES (101) RETURNING tableoid::regclass, *;
+INSERT INTO ranged_high_rest (id) VALUES (102) RETURNING *;
+INSERT INTO child (id) VALUES (100) RETURNING *;
+INSERT INTO listed_rest (id) VALUES (103) RETURNING *;
+-- moved between partitions, and back
+UPDATE ranged SET id = 5 + 200 WHERE id = 5 RETURNING tableoid::regclass, *;
+UPDATE ranged SET id = 5 WHERE id = 205 RETURNING tableoid::regclass, *;
+UPDATE hashed SET body = 'y' WHERE id = 1 RETURNING org_id, id, body;
+UPDATE parent SET body = 'y' WHERE id IN (1, 6, 11) RETURNING tableoid::regclass, org_id;
+DELETE FROM parent WHERE id IN (1, 6, 11) RETURNING tableoid::regclass, org_id;
+MERGE INTO ranged AS r USING (VALUES (1), (300)) AS v (i) ON r.id = v.i WHEN MATCHED THEN UPDATE SET body = 'merged' WHEN NOT MATCHED THEN INSERT (id, body) VALUES (v.i, 'merged');
+SELECT tableoid::regclass, org_id, id FROM ranged WHERE body = 'merged' ORDER BY id;
+INSERT INTO hashed (id, body) VALUES (1, 'new') ON CONFLICT (org_id, id) DO UPDATE SET body = EXCLUDED.body RETURNING org_id, id, body;
+ROLLBACK;
+\set VERBOSITY sqlstate
+BEGIN; SET LOCAL app.current_org_id = '2'; INSERT INTO hashed VALUES (1, 100); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; INSERT INTO listed VALUES (1, 100); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; INSERT INTO listed_1 VALUES (1, 100); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; INSERT INTO ranged VALUES (1, 100); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; INSERT INTO ranged_high VALUES (3, 100); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; INSERT INTO ranged_high_rest (org_id, id) VALUES (3, 100); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; INSERT INTO child VALUES (3, 100); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; INSERT INTO grandchild VALUES (3, 100); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; SET LOCAL ROLE regress_partitions_app; INSERT INTO ranged_high_rest (org_id, id) VALUES (3, 100); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; SET LOCAL ROLE regress_partitions_app; INSERT INTO child VALUES (3, 100); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; UPDATE hashed SET org_id = 1; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; UPDATE listed SET org_id = 1; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; UPDATE ranged SET org_id = 3 WHERE id = 15; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; UPDATE ranged_high_rest SET org_id = 3; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; UPDATE parent SET org_id = 3 WHERE id = 15; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; UPDATE grandchild SET org_id = 3 WHERE id = 15; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; MERGE INTO ranged AS r USING (VALUES (1)) AS v (i) ON r.id = v.i WHEN MATCHED THEN UPDATE SET org_id = 1, id = 50; ROLLBACK;
+-- a trigger of one partition that changes the tenant
+CREATE FUNCTION moves() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.org_id := 3; RETURN NEW; END $$;
+CREATE TRIGGER moves BEFORE INSERT OR UPDATE ON ranged_high_rest FOR EACH ROW EXECUTE FUNCTION moves();
+BEGIN; SET LOCAL app.current_org_id = '2'; INSERT INTO ranged (id) VALUES (100); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; UPDATE ranged SET body = 'z' WHERE id = 15; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; UPDATE ranged_high_rest SET body = 'z'; ROLLBACK;
+DROP TRIGGER moves ON ranged_high_rest;
+CREATE TRIGGER moves BEFORE UPDATE ON grandchild FOR EACH ROW EXECUTE FUNCTION moves();
+BEGIN; SET LOCAL app.current_org_id = '2'; UPDATE parent SET body = 'z'; ROLLBACK;
+DROP TRIGGER moves ON grandchild;
+\set VERBOSITY default
+
+-- A new partition, child or attached table is guarded from its first moment.
+CREATE TABLE ranged_new PARTITION OF ranged FOR VALUES FROM (1000) TO (2000);
+CREATE TABLE to_attach (LIKE ranged INCLUDING ALL);
+INSERT INTO to_attach SELECT o, 2000, 'x' FROM generate_series(1, 3) AS o;
+ALTER TABLE ranged ATTACH PARTITION to_attach FOR VALUES FROM (2000) TO (3000);
+CREATE TABLE new_child () INHERITS (parent);
+CREATE TABLE joins_in (org_id bigint NOT NULL, id int NOT NULL, body text);
+INSERT INTO joins_in SELECT o, 1 FROM generate_series(1, 3) AS o;
+ALTER TABLE joins_in INHERIT parent;
+BEGIN; SET LOCAL app.current_org_id = '1';
+INSERT INTO ranged_new (id) VALUES (1001) RETURNING *;
+INSERT INTO new_child (id) VALUES (1) RETURNING *;
+SELECT * FROM to_attach;
+SELECT * FROM joins_in;
+\set VERBOSITY sqlstate
+INSERT INTO ranged_new VALUES (2, 1002);
+ROLLBACK;
+SELECT * FROM ranged_new;
+SELECT * FROM to_attach;
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO to_attach VALUES (2, 2001); ROLLBACK;
+-- Below a parent that is not guarded, what is written through the parent would
+-- pass unchecked: no such parent without a bypass, and no such writes under it.
+CREATE TABLE guarded (org_id bigint NOT NULL REFERENCES orgs, id int NOT NULL, body text, PRIMARY KEY (org_id, id));
+CREATE TABLE free_parent (org_id bigint NOT NULL, id int NOT NULL, body text);
+CREATE TABLE free_ranged (org_id bigint NOT NULL, id int NOT NULL, body text) PARTITION BY RANGE (id);
+INSERT INTO guarded SELECT o, 1 FROM generate_series(1, 3) AS o;
+SELECT count(*) > 0 AS protected FROM tenantguard.protect('guarded');
+\set VERBOSITY default
+ALTER TABLE guarded INHERIT free_parent;
+ALTER TABLE free_ranged ATTACH PARTITION guarded FOR VALUES FROM (0) TO (9);
+BEGIN; SELECT FROM tenantguard.begin_bypass('all the same'); ALTER TABLE guarded INHERIT free_parent; COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '1'; SELECT * FROM free_parent; UPDATE free_parent SET org_id = 2; ROLLBACK;
+\set VERBOSITY sqlstate
+BEGIN; SET LOCAL app.current_org_id = '1'; MERGE INTO free_parent USING (VALUES (1)) AS v (i) ON id = i WHEN MATCHED THEN UPDATE SET org_id = 2; ROLLBACK;
+SELECT * FROM free_parent;
+BEGIN; SELECT FROM tenantguard.begin_bypass('back, and below the other'); ALTER TABLE guarded NO INHERIT free_parent; ALTER TABLE free_ranged ATTACH PARTITION guarded FOR VALUES FROM (0) TO (9); COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '1'; SELECT * FROM free_ranged; INSERT INTO free_ranged VALUES (2, 2); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; UPDATE free_ranged SET org_id = 2; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; COPY free_ranged FROM stdin;
+2	3	x
+\.
+ROLLBACK;
+TRUNCATE free_ranged;
+BEGIN; SELECT FROM tenantguard.begin_bypass('count'); SELECT * FROM free_ranged ORDER BY org_id; COMMIT;
+-- What leaves its parent would be open: not without a bypass.
+\set VERBOSITY default
+ALTER TABLE ranged DETACH PARTITION to_attach;
+ALTER TABLE joins_in NO INHERIT parent;
+\set VERBOSITY sqlstate
+ALTER TABLE ranged_low DISABLE ROW LEVEL SECURITY;
+ALTER TABLE child NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE ranged_high_1 DROP COLUMN org_id;
+TRUNCATE ranged_low;
+\set VERBOSITY default
+BEGIN; SELECT FROM tenantguard.begin_bypass('archive'); ALTER TABLE ranged DETACH PARTITION to_attach; SELECT count(*) FROM to_attach; COMMIT;
+
+SET client_min_messages = error;
+DROP EXTENSION tenantguard CASCADE;
+DROP SCHEMA parts CASCADE;
+DROP ROLE regress_partitions_app;
