@@ -5,7 +5,10 @@
 #ifndef TGUARD_COMPAT_H
 #define TGUARD_COMPAT_H
 
+#include "commands/copyfrom_internal.h"
+#include "executor/executor.h"
 #include "fmgr.h"
+#include "parser/parse_node.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
@@ -59,6 +62,45 @@
 	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
 	PG_FUNCTION_INFO_V1(name)
 #endif
+
+/*
+ * 16: permissions left the range table, and the default expressions of COPY
+ * are found by attribute number.
+ */
+static inline void
+tguard_demand_insert(ParseState *pstate, ParseNamespaceItem *nsitem,
+					 Bitmapset *columns)
+{
+#if PG_VERSION_NUM >= 160000
+	nsitem->p_perminfo->requiredPerms = ACL_INSERT;
+	nsitem->p_perminfo->insertedCols = columns;
+	ExecCheckPermissions(pstate->p_rtable, list_make1(nsitem->p_perminfo),
+						 true);
+#else
+	nsitem->p_rte->requiredPerms = ACL_INSERT;
+	nsitem->p_rte->insertedCols = columns;
+	ExecCheckRTPerms(pstate->p_rtable, true);
+#endif
+}
+
+/* The value of a column that COPY FROM does not read, whatever its default. */
+static inline void
+tguard_copy_set_default(CopyFromState copy, AttrNumber column,
+						ExprState *value)
+{
+	int			slot = 0;
+
+	while (slot < copy->num_defaults && copy->defmap[slot] != column - 1)
+		slot++;
+	if (slot == copy->num_defaults)
+		copy->num_defaults++;
+	copy->defmap[slot] = column - 1;
+#if PG_VERSION_NUM >= 160000
+	copy->defexprs[column - 1] = value;
+#else
+	copy->defexprs[slot] = value;
+#endif
+}
 
 static inline struct config_generic *
 tguard_find_setting(const char *name)

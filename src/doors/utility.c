@@ -7,7 +7,8 @@
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "doors/doors.h"
-#include "guard/copy.h"
+#include "guard/copy_from.h"
+#include "guard/copy_to.h"
 #include "guard/ddl_rules.h"
 #include "guard/plan.h"
 #include "guard/reference.h"
@@ -73,6 +74,28 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 	PG_END_TRY();
 }
 
+/* COPY FROM a guarded relation, where the server cannot do it. */
+static bool
+copy_from(PlannedStmt *pstmt, const char *queryString,
+		  QueryEnvironment *queryEnv, QueryCompletion *qc)
+{
+	CopyStmt   *statement = (CopyStmt *) pstmt->utilityStmt;
+	ParseState *pstate;
+	uint64		processed;
+	bool		done;
+
+	if (!statement->is_from)
+		return false;
+	pstate = make_parsestate(NULL);
+	pstate->p_sourcetext = queryString;
+	pstate->p_queryEnv = queryEnv;
+	done = tguard_copy_from(pstate, copyObject(statement), &processed);
+	free_parsestate(pstate);
+	if (done && qc)
+		SetQueryCompletion(qc, CMDTAG_COPY, processed);
+	return done;
+}
+
 static void
 guard_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			  ProcessUtilityContext context, ParamListInfo params,
@@ -93,9 +116,11 @@ guard_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	last_words = tguard_rule_last_words(statement);
 	if (IsA(statement, CopyStmt))
 	{
+		if (copy_from(pstmt, queryString, queryEnv, qc))
+			return;
 		pstmt = copyObject(pstmt);
 		pstmt->utilityStmt = (Node *)
-			tguard_copy_guarded((CopyStmt *) statement);
+			tguard_copy_to((CopyStmt *) pstmt->utilityStmt);
 	}
 	run_statement(pstmt, statement, queryString, readOnlyTree, context, params,
 				  queryEnv, dest, qc);

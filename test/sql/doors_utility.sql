@@ -40,7 +40,7 @@ COPY docs TO stdout;
 COPY (SELECT * FROM docs) TO stdout;
 COPY docs TO PROGRAM 'cat > /dev/null';
 \set VERBOSITY default
--- COPY FROM: refused, also for the tenant's own rows and for no rows at all.
+-- COPY FROM (more in copy_from.sql): own rows only, and none without a tenant.
 BEGIN; SET LOCAL app.current_org_id = '1'; COPY docs FROM stdin;
 1	10	own
 2	10	foreign

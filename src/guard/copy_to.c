@@ -1,18 +1,16 @@
 /*
- * copy.c
- *	  COPY, which reaches rows without the planner.
+ * copy_to.c
+ *	  COPY TO, which reaches rows without the planner.
  *
- * COPY TO becomes the COPY of a query over the same columns, and the planner
- * filters that.  COPY FROM writes rows that no check has seen and is refused;
- * it needs a bypass.
+ * It becomes the COPY of a query over the same columns, and the planner
+ * filters that.
  */
 #include "postgres.h"
 
 #include "access/table.h"
-#include "base/errors.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "guard/copy.h"
+#include "guard/copy_to.h"
 #include "nodes/makefuncs.h"
 #include "relations/cache.h"
 #include "tcop/tcopprot.h"
@@ -78,36 +76,20 @@ copy_query(CopyStmt *statement, Oid relid)
 }
 
 CopyStmt *
-tguard_copy_guarded(CopyStmt *statement)
+tguard_copy_to(CopyStmt *statement)
 {
 	Oid			relid;
-	const GuardedRelation *relation;
 
-	if (statement->relation == NULL)
+	if (statement->relation == NULL || statement->is_from)
 		return statement;
-	relid = RangeVarGetRelid(statement->relation,
-							 statement->is_from ? RowExclusiveLock :
-							 AccessShareLock, true);
-	if (!OidIsValid(relid))
+	relid = RangeVarGetRelid(statement->relation, AccessShareLock, true);
+	if (!OidIsValid(relid) ||
+		!tguard_mode_filters(tguard_relation(relid)->mode))
 		return statement;
-	relation = tguard_relation(relid);
-	if (!tguard_mode_filters(relation->mode) &&
-		!(statement->is_from &&
-		  (relation->mode == RELATION_SHARED || relation->below)))
-		return statement;
-	if (statement->is_from)
-	{
-		tguard_bypass_demand(REASON_COPY,
-							 psprintf("copy into guarded relation \"%s\"",
-									  get_rel_name(relid)),
-							 "COPY FROM would load rows that no check has seen; INSERT checks them.");
-		return statement;
-	}
 	if (tguard_mode() == MODE_BYPASS)
 		tguard_bypass_log(debug_query_string);
-	if (tguard_mode() != MODE_GUARD)
-		return statement;
-	if (get_rel_relkind(relid) != RELKIND_RELATION)
-		return statement;		/* the server refuses these by itself */
+	if (tguard_mode() != MODE_GUARD ||
+		get_rel_relkind(relid) != RELKIND_RELATION)
+		return statement;		/* other kinds the server refuses itself */
 	return copy_query(statement, relid);
 }

@@ -1,0 +1,306 @@
+/*
+ * copy_from.c
+ *	  COPY FROM into guarded relations.
+ *
+ * The server refuses COPY FROM to roles that are subject to row security, and
+ * lets all others load what they like.  So there is a path of our own over the
+ * server's COPY functions, which makes every check that the server makes, in
+ * its order: server files and programs, INSERT privilege by column (with the
+ * executor's permission hook), read-only transactions.  What it adds is one
+ * condition that raises on a foreign row, with the line, and the tenant for a
+ * column that the list leaves out.  The condition is stable, so that rows go
+ * on being inserted in batches.
+ *
+ * It is evaluated before BEFORE ROW triggers, which could still change the
+ * tenant; a relation that has one takes INSERT.  Policies of the user's own
+ * are the server's business: where one applies, its refusal stands.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "base/compat.h"
+#include "base/errors.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "commands/copy.h"
+#include "executor/executor.h"
+#include "guard/copy_from.h"
+#include "guard/row_filter.h"
+#include "guard/visible.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_relation.h"
+#include "rewrite/rowsecurity.h"
+#include "tcop/utility.h"
+#include "tenant/bypass.h"
+#include "tenant/context.h"
+#include "utils/acl.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+
+/* ---------------------------------------------------------------------
+ * The server's checks
+ * ---------------------------------------------------------------------
+ */
+
+static void
+demand_server_access(CopyStmt *statement)
+{
+	if (statement->filename == NULL)
+		return;
+	if (statement->is_program &&
+		!has_privs_of_role(GetUserId(), ROLE_PG_EXECUTE_SERVER_PROGRAM))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be superuser or have privileges of the pg_execute_server_program role to COPY to or from an external program"),
+				 errhint("Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone.")));
+	if (!statement->is_program &&
+		!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be superuser or have privileges of the pg_read_server_files role to COPY from a file"),
+				 errhint("Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone.")));
+}
+
+/* The columns that the statement writes, as the permission check wants them. */
+static Bitmapset *
+written_columns(Relation relation, List *attlist)
+{
+	TupleDesc	desc = RelationGetDescr(relation);
+	Bitmapset  *result = NULL;
+	ListCell   *lc;
+
+	foreach(lc, attlist)
+	{
+		AttrNumber	column = get_attnum(RelationGetRelid(relation),
+										strVal(lfirst(lc)));
+
+		if (column != InvalidAttrNumber)	/* if not, BeginCopyFrom says so */
+			result = bms_add_member(result, column -
+									FirstLowInvalidHeapAttributeNumber);
+	}
+	for (int i = 0; attlist == NIL && i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (!attribute->attisdropped && !attribute->attgenerated)
+			result = bms_add_member(result, attribute->attnum -
+									FirstLowInvalidHeapAttributeNumber);
+	}
+	return result;
+}
+
+/* The statement's own WHERE, as a list of conditions. */
+static List *
+transform_where(ParseState *pstate, ParseNamespaceItem *nsitem, Node *where)
+{
+	if (where == NULL)
+		return NIL;
+	addNSItemToQuery(pstate, nsitem, false, true, true);
+	where = transformExpr(pstate, where, EXPR_KIND_COPY_WHERE);
+	where = coerce_to_boolean(pstate, where, "WHERE");
+	assign_expr_collations(pstate, where);
+	where = eval_const_expressions(NULL, where);
+	where = (Node *) canonicalize_qual((Expr *) where, false);
+	return make_ands_implicit((Expr *) where);
+}
+
+/* ---------------------------------------------------------------------
+ * What the guard adds
+ * ---------------------------------------------------------------------
+ */
+
+static bool
+has_insert_trigger(Relation relation)
+{
+	return relation->trigdesc && relation->trigdesc->trig_insert_before_row;
+}
+
+static void
+refuse_triggers(Relation relation)
+{
+	List	   *all = find_all_inheritors(RelationGetRelid(relation),
+										  RowExclusiveLock, NULL);
+	ListCell   *lc;
+
+	foreach(lc, all)
+	{
+		Relation	member = table_open(lfirst_oid(lc), NoLock);
+		bool		triggered = has_insert_trigger(member);
+
+		table_close(member, NoLock);
+		if (triggered)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("cannot copy into guarded relation \"%s\"",
+							RelationGetRelationName(relation)),
+					 errdetail(REASON_COPY ": relation \"%s\" has a BEFORE ROW trigger, which runs after the check and could change the tenant.",
+							   get_rel_name(lfirst_oid(lc))),
+					 tguard_reason(REASON_COPY),
+					 errhint("Use INSERT, or copy into a temporary table and INSERT from there.")));
+	}
+}
+
+static Expr *
+make_check(const GuardedRelation *relation)
+{
+	return (Expr *)
+		makeFuncExpr(tguard_extension()->check_tenant[relation->kind],
+					 BOOLOID,
+					 list_make3(tguard_filter_column(relation, 1),
+								makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
+										  ObjectIdGetDatum(relation->relid),
+										  false, true),
+								makeConst(INT4OID, -1, InvalidOid,
+										  sizeof(int32),
+										  Int32GetDatum(CHECK_NEW), false,
+										  true)),
+					 InvalidOid, relation->collation, COERCE_EXPLICIT_CALL);
+}
+
+/* Give a tenant column that the list leaves out the tenant as its default. */
+static void
+fill_omitted(CopyFromState copy, const GuardedRelation *relation,
+			 const TenantIdentity *identity, List *attlist)
+{
+	char	   *name = get_attname(relation->relid, relation->column, false);
+	MemoryContext old;
+	ListCell   *lc;
+	Oid			type = tguard_key_type(relation->kind);
+	int16		length;
+	bool		byval;
+	Node	   *tenant;
+
+	if (attlist == NIL)
+		return;
+	foreach(lc, attlist)
+	{
+		if (strcmp(strVal(lfirst(lc)), name) == 0)
+			return;
+	}
+	old = MemoryContextSwitchTo(copy->copycontext);
+	get_typlenbyval(type, &length, &byval);
+	tenant = (Node *) makeConst(type, -1, get_typcollation(type), length,
+								datumCopy(tguard_identity_datum(identity,
+																relation->kind),
+										  byval, length), false, byval);
+	tenant = coerce_to_target_type(NULL, tenant, type, relation->type,
+								   relation->typmod, COERCION_ASSIGNMENT,
+								   COERCE_IMPLICIT_CAST, -1);
+	tguard_copy_set_default(copy, relation->column,
+							ExecInitExpr((Expr *) tenant, NULL));
+	MemoryContextSwitchTo(old);
+}
+
+/* Do only our policies stand between this role and the relation? */
+static bool
+has_user_policy(Relation relation)
+{
+	ListCell   *lc;
+
+	if (relation->rd_rsdesc == NULL)
+		return false;
+	foreach(lc, relation->rd_rsdesc->policies)
+	{
+		RowSecurityPolicy *policy = lfirst(lc);
+
+		if (policy->policy_name == NULL ||
+			strncmp(policy->policy_name, "tenantguard_", 12) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---------------------------------------------------------------------
+ * The command
+ * ---------------------------------------------------------------------
+ */
+
+/* "identity" is NULL where nothing is to be checked: a bypass, or a report. */
+static uint64
+load(ParseState *pstate, CopyStmt *statement, Relation relation,
+	 const GuardedRelation *guarded, const TenantIdentity *identity)
+{
+	ParseNamespaceItem *nsitem =
+	addRangeTableEntryForRelation(pstate, relation, RowExclusiveLock,
+								  NULL, false, false);
+	CopyFromState copy;
+	List	   *where;
+	uint64		processed;
+
+	tguard_demand_insert(pstate, nsitem,
+						 written_columns(relation, statement->attlist));
+	where = transform_where(pstate, nsitem, statement->whereClause);
+	if (identity)
+		where = lappend(where, make_check(guarded));
+	if (XactReadOnly && !relation->rd_islocaltemp)
+		PreventCommandIfReadOnly("COPY FROM");
+	copy = BeginCopyFrom(pstate, relation, (Node *) where,
+						 statement->filename, statement->is_program, NULL,
+						 statement->attlist, statement->options);
+	if (identity)
+		fill_omitted(copy, guarded, identity, statement->attlist);
+	processed = CopyFrom(copy);
+	EndCopyFrom(copy);
+	return processed;
+}
+
+static const TenantIdentity *
+require_tenant(void)
+{
+	const TenantIdentity *identity = tguard_context_require();
+
+	if (identity == NULL)
+		tguard_context_complain();
+	return identity;
+}
+
+bool
+tguard_copy_from(ParseState *pstate, CopyStmt *statement, uint64 *processed)
+{
+	Oid			relid = RangeVarGetRelid(statement->relation,
+										 RowExclusiveLock, true);
+	GuardedRelation guarded;
+	bool		guard = (tguard_mode() == MODE_GUARD);
+	bool		policies;
+	Relation	relation;
+
+	if (!OidIsValid(relid))
+		return false;
+	guarded = *tguard_relation(relid);
+	if (!tguard_mode_holds(guarded.mode) && !guarded.below)
+		return false;
+	if (!tguard_mode_filters(guarded.mode) || guarded.mode == RELATION_ROOT ||
+		!guard)
+		tguard_bypass_demand(guarded.mode == RELATION_SHARED ? REASON_SHARED :
+							 REASON_COPY,
+							 psprintf("copy into relation \"%s\"",
+									  get_rel_name(relid)),
+							 "nothing would say whose the new rows are.");
+	policies = check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED;
+	if (!guard && !policies)
+		return false;
+
+	relation = table_open(relid, NoLock);
+	if (policies && has_user_policy(relation))
+	{
+		table_close(relation, NoLock);
+		return false;			/* the server refuses it */
+	}
+	demand_server_access(statement);
+	if (guard)
+		refuse_triggers(relation);
+	*processed = load(pstate, statement, relation, &guarded,
+					  guard ? require_tenant() : NULL);
+	table_close(relation, NoLock);
+	return true;
+}
