@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "base/compat.h"
 #include "base/errors.h"
 #include "catalog/dependency.h"
 #include "catalog/index.h"
@@ -17,6 +18,7 @@
 #include "catalog/pg_policy.h"
 #include "commands/extension.h"
 #include "commands/policy.h"
+#include "commands/tablecmds.h"
 #include "lib/stringinfo.h"
 #include "guard/ddl_rules.h"
 #include "miscadmin.h"
@@ -28,6 +30,7 @@
 #include "tenant/bypass.h"
 #include "tenant/context.h"
 #include "tenant/registry.h"
+#include "utils/acl.h"
 #include "utils/lsyscache.h"
 
 #define OWN_PREFIX		"tenantguard_"
@@ -52,6 +55,27 @@ static Oid
 relation_of(RangeVar *name)
 {
 	return name ? RangeVarGetRelid(name, NoLock, true) : InvalidOid;
+}
+
+/* The server asks the same before it waits for a lock. */
+static void
+demand_owner(const RangeVar *name, Oid relid, Oid old_relid, void *arg)
+{
+	if (OidIsValid(relid) && !tguard_owns_relation(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER,
+					   get_relkind_objtype(get_rel_relkind(relid)),
+					   name->relname);
+}
+
+/*
+ * The relation, locked as the command itself is about to lock it: otherwise
+ * another session could give the name to another relation while it waits.
+ */
+static Oid
+lock_relation_of(RangeVar *name, LOCKMODE lockmode)
+{
+	return name ? RangeVarGetRelidExtended(name, lockmode, RVR_MISSING_OK,
+										   demand_owner, NULL) : InvalidOid;
 }
 
 static char *
@@ -185,7 +209,8 @@ attach_below(AlterTableStmt *statement, Oid parent)
 
 		if (command->subtype != AT_AttachPartition)
 			continue;
-		relid = relation_of(((PartitionCmd *) command->def)->name);
+		relid = lock_relation_of(((PartitionCmd *) command->def)->name,
+								 AccessExclusiveLock);
 		if (is_guarded(relid))
 			tguard_bypass_demand(REASON_DDL, about("attach", relid),
 								 "rows would reach it unchecked through its parent, which is not guarded.");
@@ -195,7 +220,8 @@ attach_below(AlterTableStmt *statement, Oid parent)
 static void
 alter_table(AlterTableStmt *statement)
 {
-	Oid			relid = relation_of(statement->relation);
+	Oid			relid = lock_relation_of(statement->relation,
+										 AlterTableGetLockLevel(statement->cmds));
 	GuardedRelation relation;
 	ListCell   *lc;
 
@@ -220,9 +246,12 @@ alter_table(AlterTableStmt *statement)
  */
 
 static void
-protect_own_object(Oid relid, const char *name)
+protect_own_object(RangeVar *relation, LOCKMODE lockmode, const char *name)
 {
-	if (is_own_name(name) && is_guarded(relid))
+	Oid			relid = is_own_name(name) ?
+	lock_relation_of(relation, lockmode) : InvalidOid;
+
+	if (is_guarded(relid))
 		tguard_bypass_demand(REASON_DDL,
 							 psprintf("change \"%s\" of guarded relation \"%s\"",
 									  name, get_rel_name(relid)),
@@ -245,8 +274,8 @@ drop_object_of_relation(DropStmt *statement)
 
 		names = list_truncate(names, list_length(names) - 1);
 		if (names != NIL)
-			protect_own_object(relation_of(makeRangeVarFromNameList(names)),
-							   name);
+			protect_own_object(makeRangeVarFromNameList(names),
+							   AccessExclusiveLock, name);
 	}
 }
 
@@ -262,7 +291,8 @@ create_trigger(CreateTrigStmt *statement)
 	if (superuser() && list_length(function) == 2 &&
 		strcmp(strVal(linitial(function)), "tenantguard") == 0)
 		return;
-	protect_own_object(relation_of(statement->relation), statement->trigname);
+	protect_own_object(statement->relation, ShareRowExclusiveLock,
+					   statement->trigname);
 }
 
 static void
@@ -273,7 +303,8 @@ depend_on_extension(AlterObjectDependsStmt *statement)
 	if (statement->objectType != OBJECT_TRIGGER)
 		return;
 	names = castNode(List, statement->object);
-	protect_own_object(relation_of(statement->relation), strVal(llast(names)));
+	protect_own_object(statement->relation, AccessExclusiveLock,
+					   strVal(llast(names)));
 }
 
 /* The extension's own schema and tables stay as and where they are. */
@@ -298,14 +329,17 @@ protect_own_schema(Node *statement)
 static void
 rename_object(RenameStmt *statement)
 {
-	Oid			relid = relation_of(statement->relation);
+	Oid			relid;
 
 	if (statement->renameType == OBJECT_POLICY ||
 		statement->renameType == OBJECT_TRIGGER)
-		protect_own_object(relid, statement->subname);
-	else if (statement->renameType == OBJECT_COLUMN &&
-			 OidIsValid(relid) && tguard_registry_is(relid) &&
-			 tguard_registry_uses(statement->subname))
+		protect_own_object(statement->relation, AccessExclusiveLock,
+						   statement->subname);
+	if (statement->renameType != OBJECT_COLUMN)
+		return;
+	relid = lock_relation_of(statement->relation, AccessExclusiveLock);
+	if (OidIsValid(relid) && tguard_registry_is(relid) &&
+		tguard_registry_uses(statement->subname))
 		tguard_bypass_demand(REASON_DDL, about("rename a column of", relid),
 							 "the registry is searched by this column.");
 }
@@ -479,7 +513,8 @@ tguard_rule_before(Node *statement)
 			alter_table((AlterTableStmt *) statement);
 			break;
 		case T_AlterPolicyStmt:
-			protect_own_object(relation_of(((AlterPolicyStmt *) statement)->table),
+			protect_own_object(((AlterPolicyStmt *) statement)->table,
+							   AccessExclusiveLock,
 							   ((AlterPolicyStmt *) statement)->policy_name);
 			break;
 		case T_DropStmt:

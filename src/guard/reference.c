@@ -17,11 +17,10 @@
  * addresses differ.  SPI's callback is private, so its address is learned
  * once, by planning a query of our own through SPI.
  *
- * With what?  A few functions of the server, such as query_to_xml(), run a
- * caller's text through SPI without an error context of their own, but give
- * it no parameters, and a foreign key's query compares columns with them.
- *
- * What?  It has the plain shape that the server writes.
+ * What?  Functions written in C, such as query_to_xml(), may run a caller's
+ * text through SPI without an error context of their own.  So the query must be
+ * one that the server writes: one relation, found by exactly the columns of one
+ * side of a foreign key, compared with parameters; a SELECT returns a constant.
  *
  * While a key is validated there are no parameters.  There the query must be
  * planned by the ALTER TABLE itself, not by an executor below it (a cast of
@@ -30,7 +29,9 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
@@ -38,9 +39,12 @@
 #include "executor/spi.h"
 #include "guard/reference.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_type.h"
+#include "utils/array.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 /* An executor or utility call that runs. */
@@ -142,17 +146,132 @@ is_called_by_server(void)
 }
 
 /*
- * A foreign key asks whether a row exists, or changes rows; it never reads
- * their values.
+ * A foreign key asks whether a row exists, and locks it, or changes rows; it
+ * never reads their values.
  */
 static bool
-is_key_query(Query *query)
+has_key_purpose(Query *query)
 {
 	if (query->commandType != CMD_SELECT)
 		return true;
 	return list_length(query->targetList) == 1 &&
 		IsA(linitial_node(TargetEntry, query->targetList)->expr, Const) &&
-		!query->hasAggs && !query->hasWindowFuncs;
+		!query->hasAggs && !query->hasWindowFuncs && query->rowMarks != NIL;
+}
+
+/* Look through the casts that the server writes between types of a key. */
+static Node *
+strip_casts(Node *node)
+{
+	for (;;)
+	{
+		if (IsA(node, RelabelType))
+			node = (Node *) ((RelabelType *) node)->arg;
+		else if (IsA(node, CoerceViaIO))
+			node = (Node *) ((CoerceViaIO *) node)->arg;
+		else if (IsA(node, FuncExpr) && ((FuncExpr *) node)->args != NIL &&
+				 ((FuncExpr *) node)->funcformat != COERCE_EXPLICIT_CALL)
+			node = linitial(((FuncExpr *) node)->args);
+		else
+			return node;
+	}
+}
+
+/* The columns that are compared with parameters; NULL where anything else is. */
+static Bitmapset *
+compared_columns(Query *query)
+{
+	List	   *quals = make_ands_implicit((Expr *) query->jointree->quals);
+	Bitmapset  *result = NULL;
+	ListCell   *lc;
+
+	foreach(lc, quals)
+	{
+		OpExpr	   *clause = lfirst(lc);
+		Node	   *left;
+		Node	   *right;
+
+		if (!IsA(clause, OpExpr) || list_length(clause->args) != 2)
+			return NULL;
+		left = strip_casts(linitial(clause->args));
+		right = strip_casts(lsecond(clause->args));
+		if (IsA(right, Var))
+		{
+			Node	   *swap = left;
+
+			left = right;
+			right = swap;
+		}
+		if (!IsA(left, Var) || !IsA(right, Param) ||
+			((Param *) right)->paramkind != PARAM_EXTERN)
+			return NULL;
+		result = bms_add_member(result, ((Var *) left)->varattno);
+	}
+	return result;
+}
+
+static Bitmapset *
+columns_of_array(Datum array)
+{
+	ArrayType  *numbers = DatumGetArrayTypeP(array);
+	int			count = ARR_DIMS(numbers)[0];
+	Bitmapset  *result = NULL;
+
+	for (int i = 0; i < count; i++)
+		result = bms_add_member(result, ((int16 *) ARR_DATA_PTR(numbers))[i]);
+	return result;
+}
+
+static bool
+is_side_of(HeapTuple tuple, TupleDesc desc, Oid relid, Bitmapset *columns)
+{
+	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+	bool		isnull;
+
+	if (form->contype != CONSTRAINT_FOREIGN)
+		return false;
+	if (form->conrelid == relid &&
+		bms_equal(columns,
+				  columns_of_array(heap_getattr(tuple, Anum_pg_constraint_conkey,
+												desc, &isnull))))
+		return true;
+	return form->confrelid == relid &&
+		bms_equal(columns,
+				  columns_of_array(heap_getattr(tuple, Anum_pg_constraint_confkey,
+												desc, &isnull)));
+}
+
+/*
+ * Are these the columns of one side of a foreign key of the relation?  The
+ * catalog is read through; the server caches the plans that this is asked for.
+ */
+static bool
+is_key_side(Oid relid, Bitmapset *columns)
+{
+	Relation	constraints = table_open(ConstraintRelationId,
+										 AccessShareLock);
+	SysScanDesc scan = systable_beginscan(constraints, InvalidOid, false, NULL,
+										  0, NULL);
+	HeapTuple	tuple;
+	bool		found = false;
+
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = is_side_of(tuple, RelationGetDescr(constraints), relid,
+						   columns);
+	systable_endscan(scan);
+	table_close(constraints, AccessShareLock);
+	return found;
+}
+
+/* Does it find its rows by one side of a foreign key, and nothing else? */
+static bool
+works_by_key(Query *query)
+{
+	Bitmapset  *columns = compared_columns(query);
+	RangeTblEntry *rte = linitial(query->rtable);
+
+	return columns != NULL && rte->rtekind == RTE_RELATION &&
+		is_key_side(rte->relid, columns);
 }
 
 /* Plain relations and their join, no sub-selects, no functions in FROM. */
@@ -178,16 +297,6 @@ has_plain_shape(Query *query, int most_relations)
 	return count >= 1 && count <= most_relations;
 }
 
-static bool
-has_parameter(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Param))
-		return ((Param *) node)->paramkind == PARAM_EXTERN;
-	return expression_tree_walker(node, has_parameter, context);
-}
-
 bool
 tguard_reference_is_likely(void)
 {
@@ -203,9 +312,8 @@ tguard_reference_is_planning(Query *query)
 		return false;
 	}
 	if (InNoForceRLSOperation())
-		return has_plain_shape(query, 1) && is_key_query(query) &&
-			has_parameter(query->jointree->quals, NULL) &&
-			is_called_by_server();
+		return has_plain_shape(query, 1) && has_key_purpose(query) &&
+			is_called_by_server() && works_by_key(query);
 	return is_validating() && query->commandType == CMD_SELECT &&
 		has_plain_shape(query, 2) && is_called_by_server();
 }
@@ -223,8 +331,16 @@ subtransaction_ended(SubXactEvent event, SubTransactionId mySubid,
 static void
 transaction_ended(XactEvent event, void *arg)
 {
-	if (event == XACT_EVENT_ABORT)
-		frame_count = 0;
+	int			kept = 0;
+
+	if (event != XACT_EVENT_ABORT)
+		return;
+	if (error_context_stack != NULL)	/* ROLLBACK inside a procedure */
+	{
+		while (kept < frame_count && frames[kept].utility)
+			kept++;
+	}
+	frame_count = kept;
 }
 
 void

@@ -128,13 +128,12 @@ inherit_from_parents(GuardedRelation *entry)
 	list_free(parents);
 }
 
-/* Is a child guarded by a row of its own? */
+/* Is a child guarded, by its own row or through another parent? */
 static bool
 has_guarded_child(Oid relid)
 {
 	List	   *children;
 	ListCell   *lc;
-	CatalogRow	row;
 
 	if (!has_subclass(relid))
 		return false;
@@ -142,12 +141,32 @@ has_guarded_child(Oid relid)
 	foreach(lc, children)
 	{
 		if (lfirst_oid(lc) != relid &&
-			tguard_catalog_read(lfirst_oid(lc), &row) &&
-			tguard_mode_filters(mode_of_name(row.mode)) &&
-			is_enabled(lfirst_oid(lc)))
+			tguard_mode_holds(tguard_relation(lfirst_oid(lc))->mode))
 			return true;
 	}
 	return false;
+}
+
+/*
+ * The relation's own row.  A parent that filters is not overruled by it, or a
+ * partition could be taken out of its tenants' protection: an own row counts
+ * where it filters by the same column.
+ */
+static void
+apply_own_row(GuardedRelation *entry, const CatalogRow *row)
+{
+	RelationMode mode = mode_of_name(row->mode);
+	bool		inherited = tguard_mode_filters(entry->mode);
+
+	entry->own = true;
+	if (tguard_mode_holds(mode) && !is_enabled(entry->relid))
+		return;
+	if (inherited && (!tguard_mode_filters(mode) ||
+					  get_attnum(entry->relid, row->column) != entry->column))
+		return;
+	entry->mode = mode;
+	if (tguard_mode_filters(mode))
+		set_column(entry, row->column);
 }
 
 /* The relation that a TOAST relation stores values for. */
@@ -183,19 +202,9 @@ describe(GuardedRelation *entry)
 			entry->mode = RELATION_STORAGE;
 		return;
 	}
-	if (!tguard_catalog_read(entry->relid, &row))
-	{
-		inherit_from_parents(entry);
-		entry->below = entry->mode == RELATION_UNGUARDED &&
-			has_guarded_child(entry->relid);
-		return;
-	}
-	entry->own = true;
-	if (tguard_mode_holds(mode_of_name(row.mode)) && !is_enabled(entry->relid))
-		return;
-	entry->mode = mode_of_name(row.mode);
-	if (tguard_mode_filters(entry->mode))
-		set_column(entry, row.column);
+	inherit_from_parents(entry);
+	if (tguard_catalog_read(entry->relid, &row))
+		apply_own_row(entry, &row);
 }
 
 static void
@@ -238,6 +247,15 @@ tguard_relation(Oid relid)
 	fresh.valid = (before == generation);
 	entry = hash_search(relations, &relid, HASH_ENTER, NULL);
 	*entry = fresh;
+	if (fresh.mode == RELATION_UNGUARDED)
+	{
+		/* children look at their parents: the entry has to be there */
+		bool		below = has_guarded_child(relid);
+
+		entry = hash_search(relations, &relid, HASH_ENTER, NULL);
+		entry->below = below;
+		entry->valid = fresh.valid && before == generation;
+	}
 	return entry;
 }
 

@@ -61,7 +61,8 @@ static void
 mode_changed(void)
 {
 	serial++;
-	tguard_leader_publish_bypass(lease.open && !lease.entered);
+	tguard_leader_publish_bypass(lease.open && !lease.entered, lease.user,
+								 lease.until);
 	tguard_plans_forget();
 }
 

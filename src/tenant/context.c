@@ -185,7 +185,42 @@ tguard_context_check(char **newval, void **extra, GucSource source)
 	return true;
 }
 
-/* Assign hook: runs in aborts too, so it only moves pointers and flags. */
+/* Workers get the tenant only if it is the one the transaction is bound to. */
+static void
+publish_to_workers(void)
+{
+	bool		other = tguard_context_is_pinned() &&
+	live_serial != pinned_serial;
+
+	tguard_leader_publish_tenant(live ? live->lxid :
+								 InvalidLocalTransactionId, other);
+}
+
+static void
+pin(const ContextValue *value)
+{
+	const char *text = value->identity.text;
+	MemoryContext old;
+
+	if (pinned == NULL || strcmp(pinned->text, text) != 0)
+	{
+		old = MemoryContextSwitchTo(TopMemoryContext);
+		pinned_lxid = InvalidLocalTransactionId;
+		if (pinned)
+			replaced = lappend(replaced, pinned);
+		pinned = NULL;
+		pinned = palloc(tguard_identity_size(text));
+		tguard_identity_parse(text, pinned);
+		MemoryContextSwitchTo(old);
+	}
+	pinned_serial = live_serial;
+	pinned_lxid = current_lxid();
+}
+
+/*
+ * Assign hook: runs in aborts too, so it moves pointers and flags.  What a
+ * parallel worker read under the old value binds the transaction to it.
+ */
 void
 tguard_context_assign(const char *newval, void *extra)
 {
@@ -193,17 +228,20 @@ tguard_context_assign(const char *newval, void *extra)
 	bool		same = live && value &&
 	strcmp(live->identity.text, value->identity.text) == 0;
 
+	if (live && !same && !tguard_context_is_pinned() &&
+		tguard_leader_was_used())
+		pin(live);
 	live = value;
-	tguard_leader_publish_tenant(value ? value->lxid :
-								 InvalidLocalTransactionId);
-	if (same)
-		return;
-	if (value && tguard_context_is_pinned() &&
-		strcmp(value->identity.text, pinned->text) == 0)
-		live_serial = pinned_serial;
-	else
-		live_serial = value ? ++last_serial : 0;
-	if (guessed)
+	if (!same)
+	{
+		if (value && tguard_context_is_pinned() &&
+			strcmp(value->identity.text, pinned->text) == 0)
+			live_serial = pinned_serial;
+		else
+			live_serial = value ? ++last_serial : 0;
+	}
+	publish_to_workers();
+	if (!same && guessed)
 	{
 		guessed = false;
 		tguard_plans_forget();
@@ -225,14 +263,16 @@ stated_by_session(const ContextValue *value)
 static bool
 counts_now(const ContextValue *value)
 {
+	bool		for_session = (tguard_context_scope == SCOPE_SESSION);
+
+	if (for_session && !stated_by_session(value))
+		return false;
 	if (IsParallelWorker())
-		return tguard_context_scope == SCOPE_SESSION ?
-			stated_by_session(value) : tguard_leader_has_tenant();
-	if (tguard_context_scope == SCOPE_SESSION)
-		return stated_by_session(value);
-	return value->source == PGC_S_SESSION &&
-		value->lxid != InvalidLocalTransactionId &&
-		value->lxid == current_lxid();
+		return tguard_leader_has_tenant(for_session);
+	return for_session ||
+		(value->source == PGC_S_SESSION &&
+		 value->lxid != InvalidLocalTransactionId &&
+		 value->lxid == current_lxid());
 }
 
 const TenantIdentity *
@@ -305,27 +345,6 @@ verify(ContextValue *value)
 		value->verified = tguard_registry_epoch();
 }
 
-static void
-pin(const ContextValue *value)
-{
-	const char *text = value->identity.text;
-	MemoryContext old;
-
-	if (pinned == NULL || strcmp(pinned->text, text) != 0)
-	{
-		old = MemoryContextSwitchTo(TopMemoryContext);
-		pinned_lxid = InvalidLocalTransactionId;
-		if (pinned)
-			replaced = lappend(replaced, pinned);
-		pinned = NULL;
-		pinned = palloc(tguard_identity_size(text));
-		tguard_identity_parse(text, pinned);
-		MemoryContextSwitchTo(old);
-	}
-	pinned_serial = live_serial;
-	pinned_lxid = current_lxid();
-}
-
 const TenantIdentity *
 tguard_context_require(void)
 {
@@ -344,7 +363,10 @@ tguard_context_require(void)
 		refuse_other_tenant(live ? live->identity.text : "");
 	verify(live);
 	if (IsParallelWorker())
+	{
+		tguard_leader_note_use();
 		return &live->identity; /* settings do not change in a worker */
+	}
 	if (!bound)
 		pin(live);
 	return pinned;

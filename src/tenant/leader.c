@@ -5,11 +5,15 @@
  * The setting app.current_org_id reaches a worker by itself, but not in which
  * transaction it was set: without that, a function that runs in a worker and
  * plans statements of its own would take yesterday's tenant, left behind in a
- * pooled session, for today's.  So each backend publishes two facts in a slot
- * of shared memory, and a worker reads the slot of its lock group's leader.
+ * pooled session, for today's.  So each backend publishes that, and its
+ * bypass, in a slot of shared memory, and a worker reads the slot of its lock
+ * group's leader.  The other way round a worker notes that it reached guarded
+ * rows, which binds the leader's transaction to the tenant.
  *
- * Locking: a slot is written by its owner only and read by the workers that
- * the owner launches afterwards, which orders the accesses; no lock is taken.
+ * Locking: a slot is written by its owner and read by the workers that the
+ * owner launches afterwards, which orders the accesses; only used_lxid is
+ * written by workers, all with the same value, and read when they are done.
+ * No lock is taken.
  * A slot that outlives its backend does no harm: the local transaction id that
  * it holds is compared with the one that the leader's PGPROC shows now, and a
  * new backend clears the slot before it may launch a worker.
@@ -23,11 +27,16 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "tenant/leader.h"
+#include "utils/timestamp.h"
 
 typedef struct LeaderSlot
 {
 	LocalTransactionId tenant_lxid;
+	LocalTransactionId used_lxid;	/* written by workers */
+	bool		other;
 	bool		bypass;
+	Oid			user;
+	TimestampTz until;
 } LeaderSlot;
 
 static LeaderSlot *slots = NULL;
@@ -93,31 +102,58 @@ own_slot(void)
 }
 
 void
-tguard_leader_publish_tenant(LocalTransactionId lxid)
+tguard_leader_publish_tenant(LocalTransactionId lxid, bool other)
 {
 	LeaderSlot *slot = own_slot();
 
-	if (slot)
-		slot->tenant_lxid = lxid;
+	if (slot == NULL)
+		return;
+	slot->tenant_lxid = lxid;
+	slot->other = other;
 }
 
 void
-tguard_leader_publish_bypass(bool open)
+tguard_leader_publish_bypass(bool open, Oid user, TimestampTz until)
 {
 	LeaderSlot *slot = own_slot();
 
-	if (slot)
-		slot->bypass = open;
+	if (slot == NULL)
+		return;
+	slot->user = user;
+	slot->until = until;
+	slot->bypass = open;
 }
 
-bool
-tguard_leader_has_tenant(void)
+void
+tguard_leader_note_use(void)
 {
 	PGPROC	   *leader = MyProc->lockGroupLeader;
 	LeaderSlot *slot = slot_of(leader);
 
-	return slot && slot->tenant_lxid != InvalidLocalTransactionId &&
-		slot->tenant_lxid == tguard_lxid(leader);
+	if (slot)
+		slot->used_lxid = tguard_lxid(leader);
+}
+
+bool
+tguard_leader_was_used(void)
+{
+	LeaderSlot *slot = own_slot();
+
+	return slot && slot->used_lxid != InvalidLocalTransactionId &&
+		slot->used_lxid == tguard_lxid(MyProc);
+}
+
+bool
+tguard_leader_has_tenant(bool for_session)
+{
+	PGPROC	   *leader = MyProc->lockGroupLeader;
+	LeaderSlot *slot = slot_of(leader);
+
+	if (slot == NULL || slot->other)
+		return false;
+	return for_session ||
+		(slot->tenant_lxid != InvalidLocalTransactionId &&
+		 slot->tenant_lxid == tguard_lxid(leader));
 }
 
 bool
@@ -125,7 +161,8 @@ tguard_leader_has_bypass(void)
 {
 	LeaderSlot *slot = slot_of(MyProc->lockGroupLeader);
 
-	return slot && slot->bypass;
+	return slot && slot->bypass && slot->user == GetSessionUserId() &&
+		(slot->until == 0 || slot->until > GetCurrentTimestamp());
 }
 
 void
