@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "base/errors.h"
 #include "base/extension.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
@@ -24,6 +25,7 @@ typedef enum ExtensionState
 {
 	EXTENSION_UNKNOWN,
 	EXTENSION_ABSENT,
+	EXTENSION_DAMAGED,
 	EXTENSION_PRESENT
 } ExtensionState;
 
@@ -78,9 +80,8 @@ find_objects(void)
 	objects.registry = get_relname_relid("registry", schema);
 	objects.lookup_definition = get_relname_relid("lookup_definition", schema);
 	objects.bypass_grant = get_relname_relid("bypass_grant", schema);
-	if (!OidIsValid(objects.guarded_relation))
-		return;
-	complete = OidIsValid(objects.registry) &&
+	complete = OidIsValid(objects.guarded_relation) &&
+		OidIsValid(objects.registry) &&
 		OidIsValid(objects.lookup_definition) &&
 		OidIsValid(objects.bypass_grant);
 	for (TenantKeyKind kind = 0; kind < KEY_KINDS; kind++)
@@ -100,6 +101,20 @@ find_objects(void)
 	}
 	if (complete)
 		state = EXTENSION_PRESENT;
+	else if (!creating_extension)
+		state = EXTENSION_DAMAGED;
+}
+
+void
+tguard_extension_demand_whole(void)
+{
+	if (state == EXTENSION_DAMAGED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("extension tenantguard is damaged"),
+				 errdetail(REASON_DDL ": some of its tables or functions are missing, so no relation can be guarded."),
+				 tguard_reason(REASON_DDL),
+				 errhint("Restore them, or drop the extension, create it and protect the relations again.")));
 }
 
 const TguardExtension *

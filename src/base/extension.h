@@ -37,6 +37,12 @@ typedef struct TguardExtension
  */
 extern const TguardExtension *tguard_extension_search(void);
 
+/*
+ * Error where the extension is created but some of its objects are gone:
+ * nothing can be said about any relation then.
+ */
+extern void tguard_extension_demand_whole(void);
+
 /* Known objects, NULL while they have to be searched. */
 extern const TguardExtension *tguard_extension_known;
 

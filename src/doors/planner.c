@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "base/extension.h"
 #include "doors/doors.h"
 #include "guard/plan.h"
 #include "guard/report.h"
@@ -69,7 +70,11 @@ guard_planner(Query *parse, const char *query_string, int cursorOptions,
 	PlannedStmt *volatile result = NULL;
 
 	if (!tguard_plan_begin(&state, parse, boundParams != NULL))
+	{
+		if (parse->commandType != CMD_SELECT)
+			tguard_extension_demand_whole();
 		return next_planner(parse, query_string, cursorOptions, boundParams);
+	}
 	PG_TRY();
 	{
 		result = plan_query(&state, parse, query_string, cursorOptions,
@@ -94,8 +99,12 @@ guard_relation_info(PlannerInfo *root, Oid relid, bool inhparent,
 {
 	if (next_relation_info)
 		next_relation_info(root, relid, inhparent, rel);
-	if (tguard_plan && relid >= FirstNormalObjectId)
+	if (relid < FirstNormalObjectId)
+		return;
+	if (tguard_plan)
 		tguard_filter_relation(root, relid, rel);
+	else
+		tguard_extension_demand_whole();
 }
 
 static void

@@ -10,6 +10,7 @@
 #include "guard/copy_from.h"
 #include "guard/copy_to.h"
 #include "guard/ddl_rules.h"
+#include "guard/own_objects.h"
 #include "guard/plan.h"
 #include "guard/reference.h"
 #include "tcop/utility.h"
@@ -83,14 +84,17 @@ copy_from(PlannedStmt *pstmt, const char *queryString,
 	ParseState *pstate;
 	uint64		processed;
 	bool		done;
+	int			depth;
 
 	if (!statement->is_from)
 		return false;
+	depth = tguard_reference_enter(true, false);
 	pstate = make_parsestate(NULL);
 	pstate->p_sourcetext = queryString;
 	pstate->p_queryEnv = queryEnv;
 	done = tguard_copy_from(pstate, copyObject(statement), &processed);
 	free_parsestate(pstate);
+	tguard_reference_leave(depth);
 	if (done && qc)
 		SetQueryCompletion(qc, CMDTAG_COPY, processed);
 	return done;
@@ -113,7 +117,7 @@ guard_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		return;
 	}
 	tguard_rule_before(statement);
-	last_words = tguard_rule_last_words(statement);
+	last_words = tguard_own_last_words(statement);
 	if (IsA(statement, CopyStmt))
 	{
 		if (copy_from(pstmt, queryString, queryEnv, qc))

@@ -16,11 +16,10 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_policy.h"
-#include "commands/extension.h"
 #include "commands/policy.h"
 #include "commands/tablecmds.h"
-#include "lib/stringinfo.h"
 #include "guard/ddl_rules.h"
+#include "guard/own_objects.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "relations/cache.h"
@@ -217,6 +216,45 @@ attach_below(AlterTableStmt *statement, Oid parent)
 	}
 }
 
+/* A foreign table as an inheritance child of a guarded relation. */
+static void
+inherit_foreign(AlterTableStmt *statement, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, statement->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if (command->subtype == AT_AddInherit &&
+			get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE &&
+			is_guarded(relation_of((RangeVar *) command->def)))
+			tguard_bypass_demand(REASON_DDL,
+								 about("attach a foreign table to",
+									   relation_of((RangeVar *) command->def)),
+								 "rows written to it would go unchecked.");
+	}
+}
+
+/* A foreign table as a partition of a guarded relation. */
+static void
+attach_foreign(AlterTableStmt *statement, Oid parent)
+{
+	ListCell   *lc;
+
+	foreach(lc, statement->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if (command->subtype == AT_AttachPartition &&
+			get_rel_relkind(lock_relation_of(((PartitionCmd *) command->def)->name,
+											 AccessExclusiveLock)) == RELKIND_FOREIGN_TABLE)
+			tguard_bypass_demand(REASON_DDL,
+								 about("attach a foreign table to", parent),
+								 "rows written to it would go unchecked.");
+	}
+}
+
 static void
 alter_table(AlterTableStmt *statement)
 {
@@ -228,9 +266,11 @@ alter_table(AlterTableStmt *statement)
 	if (!is_guarded(relid))
 	{
 		attach_below(statement, relid);
+		inherit_foreign(statement, relid);
 		return;
 	}
 	relation = *tguard_relation(relid);
+	attach_foreign(statement, relid);
 	foreach(lc, statement->cmds)
 	{
 		const char *why = why_opens(&relation, lfirst_node(AlterTableCmd, lc));
@@ -273,6 +313,10 @@ drop_object_of_relation(DropStmt *statement)
 		char	   *name = strVal(llast(names));
 
 		names = list_truncate(names, list_length(names) - 1);
+		if (names != NIL &&
+			tguard_own_relation(relation_of(makeRangeVarFromNameList(names))))
+			tguard_bypass_demand(REASON_DDL, "change the objects of tenantguard",
+								 "nothing would be guarded without them.");
 		if (names != NIL)
 			protect_own_object(makeRangeVarFromNameList(names),
 							   AccessExclusiveLock, name);
@@ -307,23 +351,21 @@ depend_on_extension(AlterObjectDependsStmt *statement)
 					   strVal(llast(names)));
 }
 
-/* The extension's own schema and tables stay as and where they are. */
+/* Rows of a foreign table are written where no check of ours is asked. */
 static void
-protect_own_schema(Node *statement)
+create_foreign_table(CreateForeignTableStmt *statement)
 {
-	Oid			relid = relation_of(target_of(statement));
-	bool		own = OidIsValid(relid) &&
-	get_rel_namespace(relid) == tguard_extension()->schema;
+	ListCell   *lc;
 
-	if (IsA(statement, RenameStmt) &&
-		((RenameStmt *) statement)->renameType == OBJECT_SCHEMA)
-		own = strcmp(((RenameStmt *) statement)->subname, "tenantguard") == 0;
-	if (creating_extension &&
-		CurrentExtensionObject == tguard_extension()->extension)
-		return;					/* its own script */
-	if (own)
-		tguard_bypass_demand(REASON_DDL, "change the objects of tenantguard",
-							 "nothing would be guarded without them.");
+	foreach(lc, statement->base.inhRelations)
+	{
+		Oid			parent = relation_of(lfirst_node(RangeVar, lc));
+
+		if (is_guarded(parent))
+			tguard_bypass_demand(REASON_DDL,
+								 about("create a foreign table below", parent),
+								 "rows written to it would go unchecked.");
+	}
 }
 
 static void
@@ -342,59 +384,6 @@ rename_object(RenameStmt *statement)
 		tguard_registry_uses(statement->subname))
 		tguard_bypass_demand(REASON_DDL, about("rename a column of", relid),
 							 "the registry is searched by this column.");
-}
-
-/* ---------------------------------------------------------------------
- * The extension itself
- * ---------------------------------------------------------------------
- */
-
-/* DROP EXTENSION tenantguard, or DROP SCHEMA tenantguard CASCADE. */
-static bool
-drops_extension(Node *statement)
-{
-	DropStmt   *drop = (DropStmt *) statement;
-	ListCell   *lc;
-
-	if (!IsA(statement, DropStmt) ||
-		(drop->removeType != OBJECT_EXTENSION &&
-		 drop->removeType != OBJECT_SCHEMA))
-		return false;
-	foreach(lc, drop->objects)
-	{
-		if (strcmp(strVal(lfirst(lc)), "tenantguard") == 0)
-			return true;
-	}
-	return false;
-}
-
-char *
-tguard_rule_last_words(Node *statement)
-{
-	ListCell   *lc;
-	StringInfoData text;
-
-	if (!drops_extension(statement) || tguard_extension() == NULL)
-		return NULL;
-	initStringInfo(&text);
-	foreach(lc, tguard_catalog_list())
-		appendStringInfo(&text, "%s%s", text.len ? ", " : "",
-						 (char *) lfirst(lc));
-	return text.len ? text.data : NULL;
-}
-
-/* Said once the extension is gone. */
-static void
-say_farewell(const char *names)
-{
-	ereport(LOG_SERVER_ONLY,
-			(errmsg("tenantguard: extension dropped: role=%s no longer guarded=%s",
-					GetUserNameFromId(GetSessionUserId(), true), names),
-			 errhidestmt(true), errhidecontext(true)));
-	ereport(WARNING,
-			(errmsg("relations are no longer guarded: %s", names),
-			 errdetail("Superusers and roles with BYPASSRLS see every tenant in them."),
-			 errhint("Row security stays enabled on them without a policy of ours: other roles see nothing until you disable it or write policies.")));
 }
 
 /* ---------------------------------------------------------------------
@@ -496,15 +485,18 @@ tguard_rule_before(Node *statement)
 	if (IsA(statement, DiscardStmt) &&
 		((DiscardStmt *) statement)->target == DISCARD_ALL)
 		tguard_bypass_discard();
-	if (tguard_extension() == NULL)
-		return;
+	if (tguard_extension() == NULL || IsBinaryUpgrade)
+		return;					/* pg_upgrade puts objects together one by one */
 	if (tguard_context_peek() && tguard_mode() != MODE_BYPASS)
 		refuse_under_tenant(statement);
-	protect_own_schema(statement);
+	tguard_own_protect(statement, relation_of(target_of(statement)));
 	switch (nodeTag(statement))
 	{
 		case T_AlterObjectDependsStmt:
 			depend_on_extension((AlterObjectDependsStmt *) statement);
+			break;
+		case T_CreateForeignTableStmt:
+			create_foreign_table((CreateForeignTableStmt *) statement);
 			break;
 		case T_CreateTrigStmt:
 			create_trigger((CreateTrigStmt *) statement);
@@ -583,7 +575,7 @@ void
 tguard_rule_after(Node *statement, const char *last_words)
 {
 	if (last_words)
-		say_farewell(last_words);
+		tguard_own_farewell(last_words);
 	if (tguard_extension() == NULL)
 		return;
 	if (IsA(statement, CreatePolicyStmt))

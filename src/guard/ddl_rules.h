@@ -17,9 +17,6 @@ extern void tguard_rule_alter_column(Oid relid, AttrNumber column);
 /* Before a utility statement runs: error ddl_refused, or nothing. */
 extern void tguard_rule_before(Node *statement);
 
-/* What will no longer be guarded when it has dropped us; NULL otherwise. */
-extern char *tguard_rule_last_words(Node *statement);
-
 /* After it ran: follow inheritance, retire the partner policy, say farewell. */
 extern void tguard_rule_after(Node *statement, const char *last_words);
 

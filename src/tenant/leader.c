@@ -14,9 +14,8 @@
  * owner launches afterwards, which orders the accesses; only used_lxid is
  * written by workers, all with the same value, and read when they are done.
  * No lock is taken.
- * A slot that outlives its backend does no harm: the local transaction id that
- * it holds is compared with the one that the leader's PGPROC shows now, and a
- * new backend clears the slot before it may launch a worker.
+ * A slot that outlives its backend does no harm: it holds the process id, which
+ * workers compare with their leader's.
  */
 #include "postgres.h"
 
@@ -31,6 +30,7 @@
 
 typedef struct LeaderSlot
 {
+	int			pid;			/* whose facts these are */
 	LocalTransactionId tenant_lxid;
 	LocalTransactionId used_lxid;	/* written by workers */
 	bool		other;
@@ -86,6 +86,16 @@ slot_of(PGPROC *proc)
 	return number < slot_count ? &slots[number] : NULL;
 }
 
+/* In a worker: the slot of the leader, if the leader has published anything. */
+static LeaderSlot *
+leader_slot(void)
+{
+	PGPROC	   *leader = MyProc->lockGroupLeader;
+	LeaderSlot *slot = slot_of(leader);
+
+	return slot && slot->pid == leader->pid ? slot : NULL;
+}
+
 static LeaderSlot *
 own_slot(void)
 {
@@ -96,6 +106,7 @@ own_slot(void)
 	if (!claimed)
 	{
 		memset(slot, 0, sizeof(*slot));
+		slot->pid = MyProcPid;
 		claimed = true;
 	}
 	return slot;
@@ -127,11 +138,10 @@ tguard_leader_publish_bypass(bool open, Oid user, TimestampTz until)
 void
 tguard_leader_note_use(void)
 {
-	PGPROC	   *leader = MyProc->lockGroupLeader;
-	LeaderSlot *slot = slot_of(leader);
+	LeaderSlot *slot = leader_slot();
 
 	if (slot)
-		slot->used_lxid = tguard_lxid(leader);
+		slot->used_lxid = tguard_lxid(MyProc->lockGroupLeader);
 }
 
 bool
@@ -146,20 +156,19 @@ tguard_leader_was_used(void)
 bool
 tguard_leader_has_tenant(bool for_session)
 {
-	PGPROC	   *leader = MyProc->lockGroupLeader;
-	LeaderSlot *slot = slot_of(leader);
+	LeaderSlot *slot = leader_slot();
 
 	if (slot == NULL || slot->other)
 		return false;
 	return for_session ||
 		(slot->tenant_lxid != InvalidLocalTransactionId &&
-		 slot->tenant_lxid == tguard_lxid(leader));
+		 slot->tenant_lxid == tguard_lxid(MyProc->lockGroupLeader));
 }
 
 bool
 tguard_leader_has_bypass(void)
 {
-	LeaderSlot *slot = slot_of(MyProc->lockGroupLeader);
+	LeaderSlot *slot = leader_slot();
 
 	return slot && slot->bypass && slot->user == GetSessionUserId() &&
 		(slot->until == 0 || slot->until > GetCurrentTimestamp());
