@@ -17,3 +17,9 @@ tguard_plans_forget(void)
 {
 	CallSyscacheCallbacks(TGUARD_PLAN_CACHE, TGUARD_PLAN_HASH);
 }
+
+void
+tguard_plans_forget_guesses(void)
+{
+	CallSyscacheCallbacks(TGUARD_PLAN_CACHE, TGUARD_GUESS_HASH);
+}

@@ -29,6 +29,14 @@ guard_start(QueryDesc *queryDesc, int eflags)
 	next_start(queryDesc, eflags);
 }
 
+/* Only what changes rows fires the triggers that reference.c asks about. */
+static bool
+fires_triggers(QueryDesc *queryDesc)
+{
+	return queryDesc->operation != CMD_SELECT ||
+		queryDesc->plannedstmt->hasModifyingCTE;
+}
+
 /* Functions below a cursor WITH HOLD may read other cursors meanwhile. */
 static void
 run_held(TGUARD_RUN_ARGS)
@@ -63,27 +71,44 @@ run_reported(TGUARD_RUN_ARGS)
 }
 
 static void
-guard_run(TGUARD_RUN_ARGS)
+run(TGUARD_RUN_ARGS)
 {
-	int			depth;
-
-	if (queryDesc->plannedstmt->invalItems != NIL)
-		tguard_plan_readmit(queryDesc);
-	depth = tguard_reference_enter(false, false);
 	if (!tguard_plan_held && tguard_plan_portal_is_held())
 		run_held(TGUARD_RUN_PASS);
 	else if (tguard_enforce == ENFORCE_LOG && tguard_plan_report(queryDesc))
 		run_reported(TGUARD_RUN_PASS);
 	else
 		next_run(TGUARD_RUN_PASS);
+}
+
+static void
+guard_run(TGUARD_RUN_ARGS)
+{
+	int			depth;
+
+	if (queryDesc->plannedstmt->invalItems != NIL)
+		tguard_plan_readmit(queryDesc);
+	if (!fires_triggers(queryDesc))
+	{
+		run(TGUARD_RUN_PASS);
+		return;
+	}
+	depth = tguard_reference_enter_executor(queryDesc->plannedstmt);
+	run(TGUARD_RUN_PASS);
 	tguard_reference_leave(depth);
 }
 
 static void
 guard_finish(QueryDesc *queryDesc)
 {
-	int			depth = tguard_reference_enter(false, false);
+	int			depth;
 
+	if (!fires_triggers(queryDesc))
+	{
+		next_finish(queryDesc);
+		return;
+	}
+	depth = tguard_reference_enter_executor(queryDesc->plannedstmt);
 	next_finish(queryDesc);
 	tguard_reference_leave(depth);
 }

@@ -58,7 +58,7 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 			  ParamListInfo params, QueryEnvironment *queryEnv,
 			  DestReceiver *dest, QueryCompletion *qc)
 {
-	int			depth = tguard_reference_enter(true, tguard_reference_validates(statement));
+	int			depth = tguard_reference_enter_utility(tguard_reference_validates(statement));
 	bool		keeps = tguard_plan_keeps;
 
 	tguard_plan_keeps = keeps || keeps_rows(statement);
@@ -88,7 +88,7 @@ copy_from(PlannedStmt *pstmt, const char *queryString,
 
 	if (!statement->is_from)
 		return false;
-	depth = tguard_reference_enter(true, false);
+	depth = tguard_reference_enter_utility(false);
 	pstate = make_parsestate(NULL);
 	pstate->p_sourcetext = queryString;
 	pstate->p_queryEnv = queryEnv;

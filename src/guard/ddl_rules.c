@@ -485,8 +485,14 @@ tguard_rule_before(Node *statement)
 	if (IsA(statement, DiscardStmt) &&
 		((DiscardStmt *) statement)->target == DISCARD_ALL)
 		tguard_bypass_discard();
-	if (tguard_extension() == NULL || IsBinaryUpgrade)
-		return;					/* pg_upgrade puts objects together one by one */
+	if (IsBinaryUpgrade)
+		return;					/* it puts objects together one by one */
+	if (tguard_extension() == NULL)
+	{
+		if (IsA(statement, CopyStmt) || OidIsValid(relation_of(target_of(statement))))
+			tguard_extension_demand_whole();
+		return;
+	}
 	if (tguard_context_peek() && tguard_mode() != MODE_BYPASS)
 		refuse_under_tenant(statement);
 	tguard_own_protect(statement, relation_of(target_of(statement)));

@@ -14,6 +14,7 @@
 #include "base/errors.h"
 #include "base/settings.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -73,6 +74,34 @@ demand_true_default(Oid relid, const char *column, const char *recorded)
 				 errhint("Use SELECT tenantguard.protect(relation, tenant_column).")));
 }
 
+/*
+ * Rows are stored without the table's constraints being asked, so this says
+ * the same: a mode, a tenant column where the mode has one, and a table.
+ */
+static void
+demand_declaration(FunctionCallInfo fcinfo)
+{
+	static const char *const modes[] = {
+		"tenant", "root", "tenant_or_shared", "shared", "exempt"
+	};
+	char	   *mode = PG_ARGISNULL(1) ? NULL :
+	text_to_cstring(PG_GETARG_TEXT_PP(1));
+	bool		valid = false;
+	char		kind;
+
+	for (int i = 0; mode && i < lengthof(modes); i++)
+		valid |= strcmp(mode, modes[i]) == 0 && (i < 3) == !PG_ARGISNULL(2);
+	if (valid && strcmp(mode, "root") == 0 && !PG_ARGISNULL(0))
+		valid = tguard_registry_is(PG_GETARG_OID(0));
+	kind = PG_ARGISNULL(0) ? '\0' : get_rel_relkind(PG_GETARG_OID(0));
+	valid &= kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
+	if (!valid)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("not a declaration of how a table is guarded"),
+				 errhint("Use tenantguard.protect(), share() or exempt().")));
+}
+
 /* A partition or child is guarded by its parent: that, or nothing else. */
 static bool
 weakens_inherited(Oid relid, FunctionCallInfo fcinfo)
@@ -103,6 +132,7 @@ tenantguard_record_relation(PG_FUNCTION_ARGS)
 	bool		nulls[CATALOG_DECLARED];
 	bool		bypass = !tguard_preloaded || tguard_mode() != MODE_GUARD;
 
+	demand_declaration(fcinfo);
 	demand_owner(relid);
 	if (!bypass && tguard_context_peek() != NULL)
 		tguard_bypass_demand(REASON_DDL, "declare relations",
@@ -134,7 +164,7 @@ TGUARD_SQL_FUNCTION(tenantguard_forget_relation);
 Datum
 tenantguard_forget_relation(PG_FUNCTION_ARGS)
 {
-	Oid			relid = PG_GETARG_OID(0);
+	Oid			relid = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
 
 	demand_owner(relid);
 	if (tguard_preloaded)
@@ -172,6 +202,8 @@ standing_changed(TriggerData *trigger)
 	AttrNumber	key;
 	AttrNumber	status;
 
+	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		return true;
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		return false;			/* nobody keeps an answer about it */
 	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ||

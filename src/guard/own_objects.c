@@ -15,6 +15,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "parser/parse_func.h"
 #include "relations/catalog.h"
 #include "tenant/bypass.h"
 #include "utils/lsyscache.h"
@@ -23,13 +24,14 @@
 static bool
 names_own_function(Node *object)
 {
-	List	   *name;
+	Oid			function;
 
 	if (object == NULL || !IsA(object, ObjectWithArgs))
 		return false;
-	name = ((ObjectWithArgs *) object)->objname;
-	return list_length(name) == 2 &&
-		strcmp(strVal(linitial(name)), "tenantguard") == 0;
+	function = LookupFuncWithArgs(OBJECT_ROUTINE, (ObjectWithArgs *) object,
+								  true);
+	return OidIsValid(function) &&
+		get_func_namespace(function) == tguard_extension()->schema;
 }
 
 bool

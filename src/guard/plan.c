@@ -151,6 +151,7 @@ tguard_plan_begin(Planning *state, Query *query, bool custom)
 	state->up = tguard_plan;
 	state->purpose = PLAN_UNDECIDED;
 	state->one_shot = is_one_shot(query, custom);
+	state->certain = custom;
 	state->tenant_serial = tguard_context_serial();
 	state->bypass_serial = tguard_bypass_serial();
 	state->reached = false;
@@ -258,8 +259,15 @@ tguard_plan_stamp(Planning *state, PlannedStmt *plan)
 		if (purpose == PLAN_ANY_TENANT || purpose == PLAN_ONE_TENANT)
 			purpose = PLAN_SIGN_UP;
 	}
-	if (purpose == PLAN_ONE_TENANT || tguard_bypass_stands())
-		tguard_context_note_guess();
+	if (tguard_bypass_stands())
+		tguard_context_note_guess(true);
+	if (purpose == PLAN_ONE_TENANT && !state->certain)
+	{
+		tguard_context_note_guess(false);
+		plan->invalItems = lcons(stamp_item(TGUARD_PLAN_CACHE,
+											TGUARD_GUESS_HASH),
+								 plan->invalItems);
+	}
 	plan->invalItems =
 		list_concat(list_make3(stamp_item(STAMP_CACHE, purpose),
 							   stamp_item(STAMP_CACHE,
@@ -576,8 +584,8 @@ tguard_plan_readmit(QueryDesc *queryDesc)
 	if (!read_stamp(queryDesc->plannedstmt, &purpose, &serial))
 		return;
 	AcceptInvalidationMessages();
-	if (purpose == PLAN_BYPASS &&
-		(tguard_mode() != MODE_BYPASS || serial != tguard_bypass_serial()))
+	if (purpose == PLAN_BYPASS && (serial != tguard_bypass_serial() ||
+								   !tguard_bypass_is_held()))
 		refuse_plan("it was opened under a bypass that has ended.");
 	if (purpose == PLAN_REPORT && tguard_mode() != MODE_REPORT)
 		refuse_plan("it was opened while tenantguard.enforce was \"log\".");

@@ -28,7 +28,8 @@ typedef struct Planning
 {
 	struct Planning *up;
 	PlanPurpose purpose;
-	bool		one_shot;		/* the plan will run once */
+	bool		one_shot;		/* the plan will run once, ... */
+	bool		certain;		/* ... as it has its parameters */
 	uint32		tenant_serial;	/* the tenant, and ... */
 	uint32		bypass_serial;	/* ... the bypass when planning began */
 	bool		reached;		/* a guarded relation is read */

@@ -20,7 +20,8 @@
  * What?  Functions written in C, such as query_to_xml(), may run a caller's
  * text through SPI without an error context of their own.  So the query must be
  * one that the server writes: one relation, found by exactly the columns of one
- * side of a foreign key, compared with parameters; a SELECT returns a constant.
+ * side of a foreign key, compared with parameters, while a statement changes
+ * the other side; a SELECT returns a constant.
  *
  * While a key is validated there are no parameters.  There the query must be
  * planned by the ALTER TABLE itself, not by an executor below it (a cast of
@@ -35,6 +36,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_constraint.h"
 #include "executor/spi.h"
 #include "guard/reference.h"
@@ -42,7 +44,9 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_type.h"
+#include "parser/parsetree.h"
 #include "utils/array.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -52,7 +56,7 @@ typedef struct CallFrame
 {
 	ErrorContextCallback *stack;	/* top of the error contexts at its entry */
 	SubTransactionId subid;
-	bool		utility;
+	const PlannedStmt *plan;	/* what runs; NULL for a utility statement */
 	bool		noforce;		/* it began under the flag */
 	bool		validates;		/* a statement that validates keys */
 } CallFrame;
@@ -65,8 +69,8 @@ static CallFrame *frames = NULL;
 static int	frame_count = 0;
 static int	frame_space = 0;
 
-int
-tguard_reference_enter(bool utility, bool validates)
+static int
+enter(const PlannedStmt *plan, bool validates)
 {
 	CallFrame  *frame;
 
@@ -81,10 +85,22 @@ tguard_reference_enter(bool utility, bool validates)
 	frame = &frames[frame_count];
 	frame->stack = error_context_stack;
 	frame->subid = GetCurrentSubTransactionId();
-	frame->utility = utility;
+	frame->plan = plan;
 	frame->noforce = InNoForceRLSOperation();
 	frame->validates = validates;
 	return frame_count++;
+}
+
+int
+tguard_reference_enter_executor(const PlannedStmt *plan)
+{
+	return enter(plan, false);
+}
+
+int
+tguard_reference_enter_utility(bool validates)
+{
+	return enter(NULL, validates);
 }
 
 void
@@ -135,7 +151,7 @@ is_called_by_server(void)
 	if (error_context_stack == NULL)
 		return false;
 	below = error_context_stack->previous;
-	if (caller && caller->utility && !caller->noforce && !caller->validates &&
+	if (caller && caller->plan == NULL && !caller->noforce && !caller->validates &&
 		below != NULL && below != caller->stack)
 		below = below->previous;
 	if (below != (caller ? caller->stack : NULL))
@@ -222,10 +238,46 @@ columns_of_array(Datum array)
 	return result;
 }
 
+/* Is a relation the same as another, or a partition of it, or it of this one? */
 static bool
-is_side_of(HeapTuple tuple, TupleDesc desc, Oid relid, Bitmapset *columns)
+is_same_table(Oid one, Oid other)
+{
+	return one == other ||
+		(get_rel_relispartition(one) &&
+		 list_member_oid(get_partition_ancestors(one), other)) ||
+		(get_rel_relispartition(other) &&
+		 list_member_oid(get_partition_ancestors(other), one));
+}
+
+/* Does the statement whose trigger asks change rows of this relation? */
+static bool
+caller_changes(Oid relid)
+{
+	const PlannedStmt *plan = frame_count > 0 ?
+	frames[frame_count - 1].plan : NULL;
+	ListCell   *lc;
+
+	foreach(lc, plan ? plan->resultRelations : NIL)
+	{
+		if (is_same_table(rt_fetch(lfirst_int(lc), plan->rtable)->relid, relid))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does a foreign key explain the query?  A check looks at either side, and at
+ * the end of a transaction no statement asks for it.  A cascade changes the
+ * referencing side, because the referenced one was changed.
+ */
+static bool
+explains(HeapTuple tuple, TupleDesc desc, Query *query, Oid relid,
+		 Bitmapset *columns)
 {
 	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+	bool		check = query->commandType == CMD_SELECT;
+	bool		ended = frame_count == 0 ||
+	frames[frame_count - 1].plan == NULL;
 	bool		isnull;
 
 	if (form->contype != CONSTRAINT_FOREIGN)
@@ -234,44 +286,39 @@ is_side_of(HeapTuple tuple, TupleDesc desc, Oid relid, Bitmapset *columns)
 		bms_equal(columns,
 				  columns_of_array(heap_getattr(tuple, Anum_pg_constraint_conkey,
 												desc, &isnull))))
-		return true;
-	return form->confrelid == relid &&
+		return (check && ended) || caller_changes(form->confrelid);
+	return check && form->confrelid == relid &&
 		bms_equal(columns,
 				  columns_of_array(heap_getattr(tuple, Anum_pg_constraint_confkey,
-												desc, &isnull)));
+												desc, &isnull))) &&
+		(ended || caller_changes(form->conrelid));
 }
 
 /*
- * Are these the columns of one side of a foreign key of the relation?  The
- * catalog is read through; the server caches the plans that this is asked for.
+ * Does the query find its rows by one side of a foreign key, on behalf of the
+ * other?  The catalog is read through; the server caches the plans that this
+ * is asked for.
  */
-static bool
-is_key_side(Oid relid, Bitmapset *columns)
-{
-	Relation	constraints = table_open(ConstraintRelationId,
-										 AccessShareLock);
-	SysScanDesc scan = systable_beginscan(constraints, InvalidOid, false, NULL,
-										  0, NULL);
-	HeapTuple	tuple;
-	bool		found = false;
-
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found = is_side_of(tuple, RelationGetDescr(constraints), relid,
-						   columns);
-	systable_endscan(scan);
-	table_close(constraints, AccessShareLock);
-	return found;
-}
-
-/* Does it find its rows by one side of a foreign key, and nothing else? */
 static bool
 works_by_key(Query *query)
 {
 	Bitmapset  *columns = compared_columns(query);
 	RangeTblEntry *rte = linitial(query->rtable);
+	Relation	constraints;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
 
-	return columns != NULL && rte->rtekind == RTE_RELATION &&
-		is_key_side(rte->relid, columns);
+	if (columns == NULL || rte->rtekind != RTE_RELATION)
+		return false;
+	constraints = table_open(ConstraintRelationId, AccessShareLock);
+	scan = systable_beginscan(constraints, InvalidOid, false, NULL, 0, NULL);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = explains(tuple, RelationGetDescr(constraints), query,
+						 rte->relid, columns);
+	systable_endscan(scan);
+	table_close(constraints, AccessShareLock);
+	return found;
 }
 
 /* Plain relations and their join, no sub-selects, no functions in FROM. */
@@ -337,7 +384,7 @@ transaction_ended(XactEvent event, void *arg)
 		return;
 	if (error_context_stack != NULL)	/* ROLLBACK inside a procedure */
 	{
-		while (kept < frame_count && frames[kept].utility)
+		while (kept < frame_count && frames[kept].plan == NULL)
 			kept++;
 	}
 	frame_count = kept;

@@ -6,14 +6,18 @@
 #define TGUARD_REFERENCE_H
 
 #include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
 #include "utils/elog.h"
 
 /*
  * The executor and utility calls that run, noted by the doors: where each
- * began, as the top of the error context stack at that moment.  enter returns
- * the depth to leave with; after an error the frames of what failed are gone.
+ * began, as the top of the error context stack at that moment.  An executor
+ * call names its plan, a utility call says whether it validates keys.  enter
+ * returns the depth to leave with; after an error the frames of what failed
+ * are gone.
  */
-extern int	tguard_reference_enter(bool utility, bool validates);
+extern int	tguard_reference_enter_executor(const PlannedStmt *plan);
+extern int	tguard_reference_enter_utility(bool validates);
 extern void tguard_reference_leave(int depth);
 
 /* Is this a statement that validates foreign keys and runs no user's code? */

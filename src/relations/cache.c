@@ -132,12 +132,9 @@ inherit_from_parents(GuardedRelation *entry)
 static bool
 has_guarded_child(Oid relid)
 {
-	List	   *children;
+	List	   *children = find_all_inheritors(relid, NoLock, NULL);
 	ListCell   *lc;
 
-	if (!has_subclass(relid))
-		return false;
-	children = find_all_inheritors(relid, NoLock, NULL);
 	foreach(lc, children)
 	{
 		if (lfirst_oid(lc) != relid &&
@@ -148,21 +145,17 @@ has_guarded_child(Oid relid)
 }
 
 /*
- * The relation's own row.  A parent that filters is not overruled by it, or a
- * partition could be taken out of its tenants' protection: an own row counts
- * where it filters by the same column.
+ * The relation's own row.  It does not overrule a parent that filters, or a
+ * partition could be taken out of its tenants' protection.
  */
 static void
 apply_own_row(GuardedRelation *entry, const CatalogRow *row)
 {
 	RelationMode mode = mode_of_name(row->mode);
-	bool		inherited = tguard_mode_filters(entry->mode);
 
 	entry->own = true;
-	if (tguard_mode_holds(mode) && !is_enabled(entry->relid))
-		return;
-	if (inherited && (!tguard_mode_filters(mode) ||
-					  get_attnum(entry->relid, row->column) != entry->column))
+	if (tguard_mode_filters(entry->mode) ||
+		(tguard_mode_holds(mode) && !is_enabled(entry->relid)))
 		return;
 	entry->mode = mode;
 	if (tguard_mode_filters(mode))
@@ -219,6 +212,25 @@ make_table(void)
 							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+/*
+ * Children look at their parents, so the entry is in the table while they are
+ * looked at; an error must not leave it there unfinished.
+ */
+static void
+look_below(GuardedRelation *entry)
+{
+	PG_TRY();
+	{
+		entry->below = has_guarded_child(entry->relid);
+	}
+	PG_CATCH();
+	{
+		entry->valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
 const GuardedRelation *
 tguard_relation(Oid relid)
 {
@@ -247,15 +259,8 @@ tguard_relation(Oid relid)
 	fresh.valid = (before == generation);
 	entry = hash_search(relations, &relid, HASH_ENTER, NULL);
 	*entry = fresh;
-	if (fresh.mode == RELATION_UNGUARDED)
-	{
-		/* children look at their parents: the entry has to be there */
-		bool		below = has_guarded_child(relid);
-
-		entry = hash_search(relations, &relid, HASH_ENTER, NULL);
-		entry->below = below;
-		entry->valid = fresh.valid && before == generation;
-	}
+	if (fresh.mode == RELATION_UNGUARDED && has_subclass(relid))
+		look_below(entry);
 	return entry;
 }
 

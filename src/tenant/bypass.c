@@ -60,7 +60,6 @@ static uint32 serial = 1;
 static void
 mode_changed(void)
 {
-	serial++;
 	tguard_leader_publish_bypass(lease.open && !lease.entered, lease.user,
 								 lease.until);
 	tguard_plans_forget();
@@ -83,6 +82,7 @@ close_lease(void)
 	log_lease("closed");
 	lease.open = false;
 	lease.entered = false;
+	serial++;
 	mode_changed();
 }
 
@@ -124,6 +124,13 @@ bool
 tguard_bypass_stands(void)
 {
 	return tguard_grants_standing() != 0;
+}
+
+bool
+tguard_bypass_is_held(void)
+{
+	return lease_is_open() || tguard_mode() == MODE_BYPASS ||
+		tguard_bypass_allows_reentry();
 }
 
 bool
@@ -375,6 +382,7 @@ tenantguard_begin_bypass(PG_FUNCTION_ARGS)
 	lease.lxid = tguard_lxid(MyProc);
 	lease.subid = GetCurrentSubTransactionId();
 	lease.open = true;
+	serial++;
 	mode_changed();
 	log_lease("opened");
 	PG_RETURN_VOID();

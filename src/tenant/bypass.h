@@ -22,6 +22,12 @@ extern uint32 tguard_bypass_serial(void);
 /* Does this session's user hold a standing grant? */
 extern bool tguard_bypass_stands(void);
 
+/*
+ * Does the session hold its bypass, be it that it visits one tenant right now?
+ * What it opened before, such as the cursor of a loop over tenants, goes on.
+ */
+extern bool tguard_bypass_is_held(void);
+
 /* May enter() be called again and again in this transaction? */
 extern bool tguard_bypass_allows_reentry(void);
 

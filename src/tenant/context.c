@@ -58,7 +58,10 @@ static uint32 pinned_serial = 0;
 static TenantIdentity *pinned = NULL;
 static List *replaced = NIL;
 
-static bool guessed = false;	/* see tguard_context_note_guess */
+/* see tguard_context_note_guess */
+static bool guessed = false;
+static bool guessed_mode = false;
+
 static bool repinning = false;	/* inside tguard_context_enter(_, true) */
 static struct config_generic *setting = NULL;
 
@@ -82,9 +85,20 @@ tguard_context_serial(void)
 }
 
 void
-tguard_context_note_guess(void)
+tguard_context_note_guess(bool any_plan)
 {
 	guessed = true;
+	guessed_mode |= any_plan;
+}
+
+static void
+forget_guesses(void)
+{
+	if (guessed_mode)
+		tguard_plans_forget();
+	else if (guessed)
+		tguard_plans_forget_guesses();
+	guessed = guessed_mode = false;
 }
 
 /* ---------------------------------------------------------------------
@@ -241,11 +255,8 @@ tguard_context_assign(const char *newval, void *extra)
 			live_serial = value ? ++last_serial : 0;
 	}
 	publish_to_workers();
-	if (!same && guessed)
-	{
-		guessed = false;
-		tguard_plans_forget();
-	}
+	if (!same)
+		forget_guesses();
 }
 
 /* ---------------------------------------------------------------------
@@ -425,10 +436,7 @@ transaction_ended(XactEvent event, void *arg)
 	}
 	if (guessed && (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 					event == XACT_EVENT_PREPARE))
-	{
-		guessed = false;
-		tguard_plans_forget();
-	}
+		forget_guesses();
 }
 
 /* The setting's own record shows how its value came about. */

@@ -42,11 +42,11 @@ extern bool tguard_context_is_pinned(void);
 extern uint32 tguard_context_serial(void);
 
 /*
- * A plan was built that holds for this tenant or this mode only, and might be
- * cached: have it planned again once the tenant changes or the transaction
- * ends.
+ * A plan was built that might be cached and holds for this tenant only (a
+ * guess), or for this mode, which the tenant decides (a standing grant): have
+ * such plans built again once the tenant changes or the transaction ends.
  */
-extern void tguard_context_note_guess(void);
+extern void tguard_context_note_guess(bool any_plan);
 
 /*
  * SET LOCAL to a tenant (NULL: none).  "repin" lets a transaction that holds

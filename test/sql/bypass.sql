@@ -118,6 +118,7 @@ SELECT tenantguard.end_bypass();
 FETCH 1 FROM c;
 ROLLBACK;
 \set VERBOSITY sqlstate
+-- A visit to a tenant does not end it: a loop over tenants goes on.
 BEGIN; SELECT FROM tenantguard.begin_bypass('x'); DECLARE c CURSOR FOR SELECT * FROM docs; SELECT FROM tenantguard.enter(1); FETCH 1 FROM c; ROLLBACK;
 BEGIN; SAVEPOINT s; SELECT FROM tenantguard.begin_bypass('x'); ROLLBACK TO s; SET LOCAL app.current_org_id = '1'; DECLARE c CURSOR FOR SELECT * FROM docs; FETCH 1 FROM c; SELECT tenantguard.begin_bypass('y'); ROLLBACK;
 BEGIN; SELECT FROM tenantguard.begin_bypass('x'); DECLARE c CURSOR WITH HOLD FOR SELECT * FROM docs; ROLLBACK;
