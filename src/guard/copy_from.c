@@ -298,7 +298,10 @@ tguard_copy_from(ParseState *pstate, CopyStmt *statement, uint64 *processed)
 	}
 	demand_server_access(statement);
 	if (guard)
+	{
+		tguard_relation_demand_column(&guarded);
 		refuse_triggers(relation);
+	}
 	*processed = load(pstate, statement, relation, &guarded,
 					  guard ? require_tenant() : NULL);
 	table_close(relation, NoLock);

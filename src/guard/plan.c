@@ -560,6 +560,7 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 		case PLAN_REFERENCE:
 			if (!tguard_reference_is_running())
 				refuse_plan("it is the query of a foreign key.");
+			tguard_reference_note_start(queryDesc->plannedstmt);
 			break;
 		case PLAN_LOOKUP:
 			if (!tguard_lookup_is_running())

@@ -57,6 +57,8 @@ typedef struct CallFrame
 	ErrorContextCallback *stack;	/* top of the error contexts at its entry */
 	SubTransactionId subid;
 	const PlannedStmt *plan;	/* what runs; NULL for a utility statement */
+	List	   *cascaded;		/* OIDs that foreign keys changed on its
+								 * behalf */
 	bool		noforce;		/* it began under the flag */
 	bool		validates;		/* a statement that validates keys */
 } CallFrame;
@@ -80,12 +82,19 @@ enter(const PlannedStmt *plan, bool validates)
 
 		frames = frames ? repalloc(frames, space * sizeof(CallFrame)) :
 			MemoryContextAlloc(TopMemoryContext, space * sizeof(CallFrame));
+		memset(frames + frame_space, 0,
+			   (space - frame_space) * sizeof(CallFrame));
 		frame_space = space;
 	}
 	frame = &frames[frame_count];
 	frame->stack = error_context_stack;
 	frame->subid = GetCurrentSubTransactionId();
 	frame->plan = plan;
+	if (frame->cascaded != NIL)
+	{
+		list_free(frame->cascaded);
+		frame->cascaded = NIL;
+	}
 	frame->noforce = InNoForceRLSOperation();
 	frame->validates = validates;
 	return frame_count++;
@@ -107,6 +116,22 @@ void
 tguard_reference_leave(int depth)
 {
 	frame_count = depth;
+}
+
+void
+tguard_reference_note_start(const PlannedStmt *plan)
+{
+	MemoryContext old;
+	ListCell   *lc;
+
+	if (frame_count == 0)
+		return;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	foreach(lc, plan->resultRelations)
+		frames[frame_count - 1].cascaded =
+		list_append_unique_oid(frames[frame_count - 1].cascaded,
+							   rt_fetch(lfirst_int(lc), plan->rtable)->relid);
+	MemoryContextSwitchTo(old);
 }
 
 static bool
@@ -185,6 +210,10 @@ strip_casts(Node *node)
 			node = (Node *) ((RelabelType *) node)->arg;
 		else if (IsA(node, CoerceViaIO))
 			node = (Node *) ((CoerceViaIO *) node)->arg;
+		else if (IsA(node, CollateExpr))
+			node = (Node *) ((CollateExpr *) node)->arg;
+		else if (IsA(node, CoerceToDomain))
+			node = (Node *) ((CoerceToDomain *) node)->arg;
 		else if (IsA(node, FuncExpr) && ((FuncExpr *) node)->args != NIL &&
 				 ((FuncExpr *) node)->funcformat != COERCE_EXPLICIT_CALL)
 			node = linitial(((FuncExpr *) node)->args);
@@ -249,17 +278,27 @@ is_same_table(Oid one, Oid other)
 		 list_member_oid(get_partition_ancestors(other), one));
 }
 
-/* Does the statement whose trigger asks change rows of this relation? */
+/*
+ * Does the statement whose trigger asks change rows of this relation, be it
+ * through another foreign key?
+ */
 static bool
 caller_changes(Oid relid)
 {
-	const PlannedStmt *plan = frame_count > 0 ?
-	frames[frame_count - 1].plan : NULL;
+	CallFrame  *frame = frame_count > 0 ? &frames[frame_count - 1] : NULL;
 	ListCell   *lc;
 
-	foreach(lc, plan ? plan->resultRelations : NIL)
+	if (frame == NULL || frame->plan == NULL)
+		return false;
+	foreach(lc, frame->cascaded)
 	{
-		if (is_same_table(rt_fetch(lfirst_int(lc), plan->rtable)->relid, relid))
+		if (is_same_table(lfirst_oid(lc), relid))
+			return true;
+	}
+	foreach(lc, frame->plan->resultRelations)
+	{
+		if (is_same_table(rt_fetch(lfirst_int(lc), frame->plan->rtable)->relid,
+						  relid))
 			return true;
 	}
 	return false;
@@ -455,12 +494,27 @@ is_plain_column(ColumnDef *column)
 	return true;
 }
 
+/* A change of type by the server's own cast, as in int to bigint. */
+static bool
+is_plain_change(AlterTableStmt *statement, AlterTableCmd *command)
+{
+	Oid			relid = RangeVarGetRelid(statement->relation, NoLock, true);
+	AttrNumber	column = OidIsValid(relid) ? get_attnum(relid, command->name) : 0;
+	ColumnDef  *definition = (ColumnDef *) command->def;
+
+	return column > 0 && definition->raw_default == NULL &&
+		get_atttype(relid, column) < FirstNormalObjectId &&
+		is_plain_column(definition);
+}
+
 /* Does a subcommand evaluate no user's expression? */
 static bool
 is_harmless(AlterTableStmt *statement, AlterTableCmd *command)
 {
 	switch (command->subtype)
 	{
+		case AT_AlterColumnType:
+			return is_plain_change(statement, command);
 		case AT_AddColumn:
 			return is_plain_column((ColumnDef *) command->def);
 		case AT_AddConstraint:

@@ -20,6 +20,12 @@ extern int	tguard_reference_enter_executor(const PlannedStmt *plan);
 extern int	tguard_reference_enter_utility(bool validates);
 extern void tguard_reference_leave(int depth);
 
+/*
+ * A foreign key's query starts: what it changes counts as changed by the
+ * statement that it is run for, whose triggers go on with the next level.
+ */
+extern void tguard_reference_note_start(const PlannedStmt *plan);
+
 /* Is this a statement that validates foreign keys and runs no user's code? */
 extern bool tguard_reference_validates(Node *statement);
 

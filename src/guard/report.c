@@ -106,7 +106,7 @@ observe_reads(Query *query)
 		if (rte->rtekind != RTE_RELATION)
 			continue;
 		relation = *tguard_relation(rte->relid);
-		if (tguard_mode_filters(relation.mode))
+		if (tguard_mode_filters(relation.mode) && !relation.lost)
 			observers = lappend(observers, make_observer(&relation,
 														 lfirst_int(lc),
 														 OBSERVE_READ));
@@ -125,7 +125,7 @@ observe_write(Query *query, WCOKind kind)
 	GuardedRelation relation = *tguard_relation(relid);
 	WithCheckOption *check;
 
-	if (!tguard_mode_filters(relation.mode))
+	if (!tguard_mode_filters(relation.mode) || relation.lost)
 		return;
 	check = makeNode(WithCheckOption);
 	check->kind = kind;

@@ -202,6 +202,7 @@ tguard_filter_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
 		is_covered_by_parent(root, rel))
 		return;
 
+	tguard_relation_demand_column(&relation);
 	rte = planner_rt_fetch(rel->relid, root);
 	for_write = bms_is_member(rel->relid, root->all_result_relids);
 	add_security_qual(rte, make_filter(&relation, rel->relid, for_write));
@@ -239,7 +240,7 @@ tguard_filter_goes_first(RelOptInfo *rel, Oid relid)
 	const GuardedRelation *relation = tguard_relation(relid);
 	ListCell   *lc;
 
-	if (!tguard_mode_filters(relation->mode))
+	if (!tguard_mode_filters(relation->mode) || relation->lost)
 		return;
 	foreach(lc, rel->baserestrictinfo)
 	{

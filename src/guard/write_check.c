@@ -353,6 +353,7 @@ check_target(Query *query)
 		refuse_parent(relid);
 	if (mode == RELATION_SHARED)
 		refuse_shared(relid);
+	tguard_relation_demand_column(relation);
 	describe_target(&target, query, relid);
 	drop_policy_checks(&target);
 	switch (query->commandType)

@@ -79,12 +79,18 @@ set_column(GuardedRelation *entry, const char *name)
 							  &entry->typmod, &entry->collation);
 		entry->kind = tguard_key_kind(entry->type);
 	}
-	if (entry->column <= 0 || entry->kind == KEY_NONE)
+	entry->lost = entry->column <= 0 || entry->kind == KEY_NONE;
+}
+
+void
+tguard_relation_demand_column(const GuardedRelation *relation)
+{
+	if (relation->lost)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("guarded relation \"%s\" has lost its tenant column",
-						get_rel_name(entry->relid)),
-				 errdetail(REASON_COLUMN_LOST ": column \"%s\" is missing or no longer of a type that can name a tenant.", name),
+						get_rel_name(relation->relid)),
+				 errdetail(REASON_COLUMN_LOST ": the column is missing or no longer of a type that can name a tenant."),
 				 tguard_reason(REASON_COLUMN_LOST),
 				 errhint("Restore the column, or call tenantguard.unprotect() under a bypass.")));
 }
@@ -121,7 +127,9 @@ inherit_from_parents(GuardedRelation *entry)
 			parent.mode == RELATION_EXEMPT)
 			continue;
 		entry->mode = parent.mode;
-		if (tguard_mode_filters(parent.mode))
+		if (parent.lost)
+			entry->lost = true;
+		else if (tguard_mode_filters(parent.mode))
 			set_column(entry, get_attname(parent.relid, parent.column, false));
 		break;
 	}

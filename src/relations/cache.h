@@ -25,6 +25,7 @@ typedef struct GuardedRelation
 	bool		valid;
 	RelationMode mode;
 	bool		own;			/* has a row of its own, not its parent's */
+	bool		lost;			/* the tenant column is gone, or unfit */
 	bool		below;			/* unguarded, but one of its children is not */
 	AttrNumber	column;			/* the tenant column, where there is one */
 	TenantKeyKind kind;
@@ -36,9 +37,11 @@ typedef struct GuardedRelation
 /*
  * How a relation is guarded.  Never NULL; the answer is valid until the next
  * invalidation, so callers copy what they keep.  Needs a transaction.
- * Error column_lost where the declared tenant column is gone.
  */
 extern const GuardedRelation *tguard_relation(Oid relid);
+
+/* Error column_lost where the declared tenant column is gone. */
+extern void tguard_relation_demand_column(const GuardedRelation *relation);
 
 /*
  * Does the mode filter rows by tenant?  Where only a child is guarded
