@@ -331,6 +331,10 @@ eval_tenant(ExprState *state, ExprEvalStep *op, ExprContext *econtext)
 	const TenantIdentity *identity =
 	((TenantParams *) op->d.cparam.paramarg)->identity;
 
+	/* the leader was admitted with a tenant: without one rows would be lost */
+	if (identity == NULL && IsParallelWorker() &&
+		tguard_missing_context == MISSING_ERROR)
+		tguard_context_complain();
 	*op->resnull = (identity == NULL);
 	*op->resvalue = identity == NULL ? (Datum) 0 :
 		tguard_identity_datum(identity,

@@ -229,6 +229,7 @@ pin(const ContextValue *value)
 	}
 	pinned_serial = live_serial;
 	pinned_lxid = current_lxid();
+	publish_to_workers();
 }
 
 /*
@@ -406,6 +407,7 @@ void
 tguard_context_unpin(void)
 {
 	pinned_lxid = InvalidLocalTransactionId;
+	publish_to_workers();
 }
 
 /* What this transaction set itself has an entry in the setting's stack. */
