@@ -33,9 +33,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/transam.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_constraint.h"
 #include "executor/spi.h"
@@ -43,7 +41,6 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "parser/parse_type.h"
 #include "parser/parsetree.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
@@ -360,6 +357,68 @@ works_by_key(Query *query)
 	return found;
 }
 
+/* Does the query select nothing but referencing columns of this key? */
+static bool
+selects_key(Query *query, HeapTuple tuple, TupleDesc desc)
+{
+	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+	bool		isnull;
+	Bitmapset  *columns =
+	columns_of_array(heap_getattr(tuple, Anum_pg_constraint_conkey, desc,
+								  &isnull));
+	ListCell   *lc;
+
+	foreach(lc, query->targetList)
+	{
+		Var		   *var = (Var *) lfirst_node(TargetEntry, lc)->expr;
+
+		if (!IsA(var, Var) || var->varlevelsup != 0 ||
+			rt_fetch(var->varno, query->rtable)->relid != form->conrelid ||
+			!bms_is_member(var->varattno, columns))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Does the query look for dangling rows of a foreign key?  It joins the two
+ * sides of one, which is in the catalog by now, and selects the key's columns.
+ */
+static bool
+validates_key(Query *query)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+	Relation	constraints;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	foreach(lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+
+		if (rte->rtekind == RTE_RELATION)
+			relids = lappend_oid(relids, rte->relid);
+	}
+	if (list_length(relids) != 2)
+		return false;
+	constraints = table_open(ConstraintRelationId, AccessShareLock);
+	scan = systable_beginscan(constraints, InvalidOid, false, NULL, 0, NULL);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+
+		found = form->contype == CONSTRAINT_FOREIGN &&
+			form->conrelid == linitial_oid(relids) &&
+			is_same_table(form->confrelid, lsecond_oid(relids)) &&
+			selects_key(query, tuple, RelationGetDescr(constraints));
+	}
+	systable_endscan(scan);
+	table_close(constraints, AccessShareLock);
+	return found;
+}
+
 /* Plain relations and their join, no sub-selects, no functions in FROM. */
 static bool
 has_plain_shape(Query *query, int most_relations)
@@ -401,7 +460,8 @@ tguard_reference_is_planning(Query *query)
 		return has_plain_shape(query, 1) && has_key_purpose(query) &&
 			is_called_by_server() && works_by_key(query);
 	return is_validating() && query->commandType == CMD_SELECT &&
-		has_plain_shape(query, 2) && is_called_by_server();
+		has_plain_shape(query, 2) && is_called_by_server() &&
+		validates_key(query);
 }
 
 static void
@@ -440,114 +500,4 @@ bool
 tguard_reference_is_running(void)
 {
 	return InNoForceRLSOperation() || is_validating();
-}
-
-/* ---------------------------------------------------------------------
- * Statements that validate
- * ---------------------------------------------------------------------
- */
-
-static bool
-is_foreign_key(RangeVar *relation, const char *name)
-{
-	Oid			relid = RangeVarGetRelid(relation, NoLock, true);
-	Oid			constraint = OidIsValid(relid) ?
-	get_relation_constraint_oid(relid, name, true) : InvalidOid;
-	HeapTuple	tuple;
-	bool		result = false;
-
-	if (!OidIsValid(constraint))
-		return false;
-	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
-	if (HeapTupleIsValid(tuple))
-	{
-		result = ((Form_pg_constraint) GETSTRUCT(tuple))->contype ==
-			CONSTRAINT_FOREIGN;
-		ReleaseSysCache(tuple);
-	}
-	return result;
-}
-
-/* A new column of a plain built-in type, with no expression but a constant. */
-static bool
-is_plain_column(ColumnDef *column)
-{
-	Type		type = LookupTypeName(NULL, column->typeName, NULL, true);
-	Oid			oid = type ? typeTypeId(type) : InvalidOid;
-	ListCell   *lc;
-
-	if (type)
-		ReleaseSysCache(type);
-	if (!OidIsValid(oid) || oid >= FirstNormalObjectId)
-		return false;
-	foreach(lc, column->constraints)
-	{
-		Constraint *constraint = lfirst_node(Constraint, lc);
-
-		if (constraint->contype != CONSTR_FOREIGN &&
-			constraint->contype != CONSTR_NULL &&
-			constraint->contype != CONSTR_NOTNULL &&
-			!(constraint->contype == CONSTR_DEFAULT &&
-			  IsA(constraint->raw_expr, A_Const)))
-			return false;
-	}
-	return true;
-}
-
-/* A change of type by the server's own cast, as in int to bigint. */
-static bool
-is_plain_change(AlterTableStmt *statement, AlterTableCmd *command)
-{
-	Oid			relid = RangeVarGetRelid(statement->relation, NoLock, true);
-	AttrNumber	column = OidIsValid(relid) ? get_attnum(relid, command->name) : 0;
-	ColumnDef  *definition = (ColumnDef *) command->def;
-
-	return column > 0 && definition->raw_default == NULL &&
-		get_atttype(relid, column) < FirstNormalObjectId &&
-		is_plain_column(definition);
-}
-
-/* Does a subcommand evaluate no user's expression? */
-static bool
-is_harmless(AlterTableStmt *statement, AlterTableCmd *command)
-{
-	switch (command->subtype)
-	{
-		case AT_AlterColumnType:
-			return is_plain_change(statement, command);
-		case AT_AddColumn:
-			return is_plain_column((ColumnDef *) command->def);
-		case AT_AddConstraint:
-			return IsA(command->def, Constraint) &&
-				(((Constraint *) command->def)->contype == CONSTR_FOREIGN ||
-				 ((Constraint *) command->def)->contype == CONSTR_PRIMARY ||
-				 ((Constraint *) command->def)->contype == CONSTR_UNIQUE);
-		case AT_SetNotNull:
-		case AT_DropNotNull:
-		case AT_DropConstraint:
-			return true;
-		case AT_ValidateConstraint:
-			return is_foreign_key(statement->relation, command->name);
-		case AT_AttachPartition:
-		case AT_DetachPartition:
-			return true;
-		default:
-			return false;
-	}
-}
-
-bool
-tguard_reference_validates(Node *statement)
-{
-	ListCell   *lc;
-
-	if (!IsA(statement, AlterTableStmt))
-		return false;
-	foreach(lc, ((AlterTableStmt *) statement)->cmds)
-	{
-		if (!is_harmless((AlterTableStmt *) statement,
-						 lfirst_node(AlterTableCmd, lc)))
-			return false;
-	}
-	return true;
 }
