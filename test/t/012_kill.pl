@@ -102,7 +102,7 @@ sub end_load
 	@load = ();
 }
 
-# one_of(role): the process of a random session of pgbench, at work
+# one_of(role): the process of a random session of the load, at work
 sub one_of
 {
 	my ($role) = @_;
@@ -116,6 +116,16 @@ sub one_of
 		return $pid if $pid ne '';
 	}
 	die "no session of $role at work";
+}
+
+# kill_one(role): a parallel worker, which may be at its end, is one as well
+sub kill_one
+{
+	for (1 .. 100)
+	{
+		return if PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', one_of($_[0])) == 0;
+	}
+	die 'nobody could be killed';
 }
 
 my $memory = q{SELECT name, size FROM pg_shmem_allocations WHERE name LIKE 'tenantguard%' ORDER BY 1};
@@ -168,9 +178,8 @@ sub ready
 for my $victim ('app', 'porter')
 {
 	start_load();
-	my $pid = one_of($victim);
 	my $offset = -s $node->logfile;
-	PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid);
+	kill_one($victim);
 	ready($offset);
 	end_load();
 	holds("a session of $victim is killed");
@@ -192,6 +201,28 @@ ok($node->poll_query_until('postgres', "SELECT pg_wal_lsn_diff(pg_current_wal_in
 	'the others go on');
 end_load();
 holds('sessions are ended');
+
+# Whoever connects next gets the slots of a session that ended under a bypass,
+# and so do the workers of its parallel plans.
+$node->safe_psql('postgres', q{
+	CREATE TABLE numbers AS SELECT generate_series(1, 10) AS n;
+	CREATE FUNCTION balances() RETURNS numeric LANGUAGE plpgsql STABLE PARALLEL SAFE AS
+		'BEGIN RETURN (SELECT sum(balance) FROM accounts); END';
+	GRANT SELECT ON numbers TO app, porter;});
+for my $role ('app', 'porter')
+{
+	my $session = $node->background_psql('postgres', extra_params => [ '-U', 'porter' ]);
+	my $pid = $session->query_safe('SELECT pg_backend_pid()');
+	$session->query_safe(q{SELECT FROM tenantguard.begin_bypass('cut short', 'session', now() + interval '1 hour')});
+	$session->query_safe('SELECT count(*) FROM accounts');
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+	$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid") or die 'it lives';
+	$session->{run}->kill_kill;
+
+	local $ENV{PGOPTIONS} = "$options -c parallel_leader_participation=off";
+	like(rows_of($node, 'postgres', 'SELECT n, balances() FROM numbers', extra_params => [ '-U', $role ]),
+		qr/^error: .*no_context: .*parallel worker/s, "a worker of $role does not inherit the bypass of an ended session");
+}
 
 start_load();
 $node->stop('immediate');

@@ -120,7 +120,8 @@ my @tenant_dump = ('-Fc', @data, '--exclude-table-data=zoo.countries', '--exclud
 is($err, '', 'a dump of what is the tenant\'s own');
 $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/all.dump", into('postgres', 'saver') ], 'a dump of everything');
 $node->safe_psql('postgres', 'CREATE DATABASE moved TEMPLATE template0');
-$node->command_ok([ 'pg_restore', '-j', 2, '-d', into('moved'), "$dir/all.dump" ], 'everything is restored');
+$node->command_ok([ 'pg_restore', "--section=$_", $_ eq 'pre-data' ? () : ('-j', 3), '-d', into('moved'), "$dir/all.dump" ],
+	"section $_ is restored") for qw(pre-data data post-data);
 complete('moved', 'schemas that sort after the extension\'s, in parallel');
 my $gone = q{DELETE FROM zoo.feedings; DELETE FROM zoo.animals; DELETE FROM notes;};
 $node->safe_psql('moved', "BEGIN; SET LOCAL app.current_org_id = '1'; $gone COMMIT;");
