@@ -173,6 +173,16 @@ add_security_qual(RangeTblEntry *rte, Expr *filter)
 	rte->securityQuals = lcons(list_make1(filter), rte->securityQuals);
 }
 
+/* Is the relation, or the parent it was reached through, what is written? */
+static bool
+is_written(PlannerInfo *root, RelOptInfo *rel)
+{
+	int			target = root->parse->resultRelation;
+
+	return target != 0 &&
+		(rel->relid == target || bms_is_member(target, rel->top_parent_relids));
+}
+
 /* Pieces of every tenant's large values, with nothing that says whose. */
 static void
 meet_storage(Oid relid)
@@ -204,7 +214,7 @@ tguard_filter_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
 
 	tguard_relation_demand_column(&relation);
 	rte = planner_rt_fetch(rel->relid, root);
-	for_write = bms_is_member(rel->relid, root->all_result_relids);
+	for_write = is_written(root, rel);
 	add_security_qual(rte, make_filter(&relation, rel->relid, for_write));
 	level = list_length(rte->securityQuals);
 	root->qual_security_level = Max(root->qual_security_level, level);

@@ -199,11 +199,10 @@ drop_policy_checks(WriteTarget *target)
 	}
 }
 
-static void
-add_check(WriteTarget *target, WCOKind kind, RowCheck what)
+static Expr *
+make_check(WriteTarget *target, RowCheck what)
 {
 	const GuardedRelation *relation = &target->relation;
-	WithCheckOption *check = makeNode(WithCheckOption);
 	Expr	   *column = tguard_filter_column(relation,
 											  target->query->resultRelation);
 	Const	   *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
@@ -212,15 +211,37 @@ add_check(WriteTarget *target, WCOKind kind, RowCheck what)
 	Const	   *code = makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
 								 Int32GetDatum(what), false, true);
 
-	check->kind = kind;
-	check->relname = get_rel_name(target->relid);
-	check->polname = pstrdup("tenantguard_tenant");
-	check->qual = (Node *)
+	return (Expr *)
 		makeFuncExpr(tguard_extension()->check_tenant[relation->kind],
 					 BOOLOID, list_make3(column, relid, code), InvalidOid,
 					 relation->collation, COERCE_EXPLICIT_CALL);
+}
+
+static void
+add_check(WriteTarget *target, WCOKind kind, RowCheck what)
+{
+	WithCheckOption *check = makeNode(WithCheckOption);
+
+	check->kind = kind;
+	check->relname = get_rel_name(target->relid);
+	check->polname = pstrdup("tenantguard_tenant");
+	check->qual = (Node *) make_check(target, what);
 	target->query->withCheckOptions =
 		lcons(check, target->query->withCheckOptions);
+}
+
+/*
+ * The row that ON CONFLICT met is checked before anything else looks at it:
+ * the server evaluates DO UPDATE's own WHERE before the checks of row security.
+ */
+static void
+check_conflict(WriteTarget *target, OnConflictExpr *conflict)
+{
+	List	   *conditions = list_make1(make_check(target, CHECK_CONFLICT));
+
+	if (conflict->onConflictWhere)
+		conditions = lappend(conditions, conflict->onConflictWhere);
+	conflict->onConflictWhere = (Node *) make_ands_explicit(conditions);
 }
 
 static void
@@ -253,7 +274,7 @@ write_insert(WriteTarget *target)
 	if (conflict && conflict->action == ONCONFLICT_UPDATE)
 	{
 		tguard_plan->reached = true;
-		add_check(target, WCO_RLS_CONFLICT_CHECK, CHECK_CONFLICT);
+		check_conflict(target, conflict);
 		check_update(target, find_assignment(conflict->onConflictSet,
 											 target->relation.column) != NULL);
 	}
