@@ -1,5 +1,6 @@
 # `make demo`, `make test`, `make bench` and `make lint` set up all they need,
 # work on a copy in a temporary directory and install nothing of tenantguard.
+# `make matrix` is `make test` on every PostgreSQL that Debian ships, for root.
 # The other targets are those of PGXS: all, install, installcheck, uninstall.
 
 EXTENSION = tenantguard
@@ -58,4 +59,9 @@ demo test bench lint:
 indent:
 	@PG_CONFIG=$(PG_CONFIG) perl test/tools/indent --write src/*.[ch] src/*/*.[ch]
 
-.PHONY: demo test bench lint indent
+# MAJORS='15 18' runs these alone.
+export MAJORS
+matrix:
+	@bash test/tools/matrix
+
+.PHONY: demo test bench lint indent matrix
