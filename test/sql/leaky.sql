@@ -143,7 +143,15 @@ SELECT probe('WITH c AS MATERIALIZED (SELECT * FROM docs) SELECT count(*) FROM c
 SELECT probe('WITH u AS (UPDATE docs SET id = id WHERE tell(body) RETURNING body) SELECT count(*) FROM u WHERE tell(body)');
 SELECT probe('WITH u AS (UPDATE docs AS d SET id = d.id FROM notes AS n WHERE n.id = d.id AND tell(n.body) AND tell(d.body) RETURNING d.body) SELECT count(*) FROM u');
 SELECT probe('WITH d AS (DELETE FROM notes WHERE tell(body) AND id = 99 RETURNING body) SELECT count(*) FROM d');
-
+-- the row that a conflict meets is shown to the WHERE of its update
+CREATE TABLE keyed (org_id bigint NOT NULL REFERENCES orgs, id int UNIQUE, body text);
+INSERT INTO keyed VALUES (1, 1, 'org 1'), (2, 2, 'org 2');
+SELECT count(*) > 0 FROM tenantguard.protect('keyed');
+\set VERBOSITY sqlstate
+SELECT probe('WITH i AS (INSERT INTO keyed (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET id = 1 WHERE tell(keyed.body) RETURNING 1) SELECT count(*) FROM i');
+SELECT probe('WITH i AS (INSERT INTO keyed (id) VALUES (2) ON CONFLICT (id) DO UPDATE SET id = 2 WHERE tell(keyed.body) RETURNING 1) SELECT count(*) FROM i');
+SELECT probe('WITH i AS (INSERT INTO keyed (id) VALUES (2) ON CONFLICT (id) DO UPDATE SET body = tell_text(keyed.body) RETURNING 1) SELECT count(*) FROM i');
+\set VERBOSITY default
 
 -- An unguarded parent of a guarded child: only a bypass makes one.
 SELECT count(*) > 0 FROM tenantguard.protect('child', 'org_id');

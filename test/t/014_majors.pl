@@ -1,0 +1,105 @@
+# majors: what newer servers brought, each as a way around the guard.
+#
+# Every part runs where the server has it.
+use strict;
+use warnings;
+use Guarded;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = guarded_node('majors', 1, 'fsync = off');
+my $version = $node->safe_psql('postgres', 'SHOW server_version_num');
+plan skip_all => 'nothing newer than PostgreSQL 16 here' if $version < 170000;
+
+install_guard($node, 'postgres');
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION tell(body text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS
+		$$BEGIN IF body LIKE 'two%' THEN RAISE 'shown: %', body; END IF; RETURN body; END$$;
+	CREATE VIEW seen AS SELECT * FROM notes;
+	GRANT SELECT, INSERT, UPDATE, DELETE ON seen TO app;});
+
+# as_tenant(sql, rows, what it shows): the same to a superuser and to a role
+# that row security binds; nothing stays
+sub as_tenant
+{
+	my ($sql, $rows, $shows) = @_;
+
+	for my $role (qw(none app))
+	{
+		rows_are($node, 'postgres', "SET ROLE $role; BEGIN; SET LOCAL app.current_org_id = 1; $sql; ROLLBACK",
+			$rows, "$shows, as role $role");
+	}
+}
+
+sub refused_to_tenant
+{
+	my ($sql, $reason, $shows) = @_;
+
+	for my $role (qw(none app))
+	{
+		refused($node, 'postgres', "SET ROLE $role; BEGIN; SET LOCAL app.current_org_id = 1; $sql; ROLLBACK",
+			$reason, "$shows, as role $role");
+	}
+}
+
+# 17: MERGE finds rows that no source names, and returns them.
+my $merge = 'MERGE INTO %s AS n USING (VALUES (11)) AS v (i) ON n.id = v.i';
+for my $target (qw(notes seen))
+{
+	my $head = sprintf $merge, $target;
+	as_tenant("$head WHEN MATCHED THEN UPDATE SET body = 'x' WHEN NOT MATCHED BY SOURCE AND tell(n.body) <> '' THEN DELETE
+		RETURNING merge_action(), n.id", 'UPDATE|11 DELETE|12', "MERGE BY SOURCE into $target");
+	refused_to_tenant("$head WHEN NOT MATCHED BY SOURCE THEN UPDATE SET org_id = 2", 'foreign_tenant',
+		"MERGE BY SOURCE gives no row of $target away");
+	refused($node, 'postgres', "$head WHEN NOT MATCHED BY SOURCE THEN DELETE", 'no_context',
+		"MERGE BY SOURCE into $target without a tenant");
+}
+as_tenant('WITH m AS (' . sprintf($merge, 'notes') . ' WHEN NOT MATCHED BY SOURCE THEN DELETE RETURNING n.*)
+	SELECT id, (SELECT count(*) FROM notes) FROM m', '12|2', 'MERGE in WITH');
+
+# 17: a role that may maintain a table reads nothing by it.
+$node->safe_psql('postgres', 'GRANT MAINTAIN ON notes TO app');
+rows_are($node, 'postgres', 'SET ROLE app; CLUSTER notes USING notes_pkey; REINDEX TABLE notes; ANALYZE notes', '',
+	'MAINTAIN maintains');
+refused($node, 'postgres', 'SET ROLE app; SELECT * FROM notes', 'no_context', 'MAINTAIN does not read');
+
+if ($version >= 180000)
+{
+	as_tenant(q{UPDATE notes SET body = 'x' RETURNING old.id, old.body, new.body, tell(old.body)},
+		'11|one|x|one 12|one more|x|one more', 'RETURNING OLD and NEW of UPDATE');
+	as_tenant('DELETE FROM notes RETURNING WITH (OLD AS o, NEW AS n) o.org_id, n.org_id', '1| 1|', 'of DELETE');
+	refused_to_tenant(q{INSERT INTO notes (id) VALUES (21) ON CONFLICT (id) DO UPDATE SET body = 'x' RETURNING old.body},
+		'foreign_conflict', 'of ON CONFLICT');
+	refused_to_tenant(q{INSERT INTO notes (id) VALUES (21) ON CONFLICT (id) DO UPDATE SET body = 'x' WHERE tell(notes.body) = ''},
+		'foreign_conflict', 'WHERE of ON CONFLICT');
+
+	# A virtual column is computed where it is read: after the filter.
+	$node->safe_psql('postgres', q{ALTER TABLE notes ADD COLUMN loud text GENERATED ALWAYS AS (upper(body)) VIRTUAL});
+	as_tenant(q{SELECT id, loud FROM notes WHERE tell(lower(loud)) <> ''}, '11|ONE 12|ONE MORE', 'a virtual column');
+	my ($code, $out, $err) = $node->psql('postgres', q{
+		CREATE TABLE computed (id int, org bigint, org_id bigint GENERATED ALWAYS AS (org) VIRTUAL);
+		SELECT tenantguard.protect('computed', 'org_id');});
+	like($err, qr/cannot hold the tenant/, 'a virtual column is no tenant column');
+
+	# The plans of SQL functions are cached for the session.
+	$node->safe_psql('postgres', q{CREATE FUNCTION bodies(OUT org bigint, OUT n bigint) RETURNS SETOF record LANGUAGE sql AS
+		'SELECT org_id, count(*) FROM notes GROUP BY 1 ORDER BY 1';});
+	my $call = 'SELECT * FROM bodies()';
+	rows_are($node, 'postgres', "BEGIN; SET LOCAL app.current_org_id = 1; $call; $call; COMMIT;
+		BEGIN; SET LOCAL app.current_org_id = 2; $call; COMMIT;
+		BEGIN; SELECT FROM tenantguard.begin_bypass('all'); $call; COMMIT;
+		BEGIN; SET LOCAL app.current_org_id = 2; $call; COMMIT", '1|2 1|2 2|1 1|2 2|1 2|1',
+		'an SQL function serves one tenant after the other');
+	refused($node, 'postgres', $call, 'no_context', 'an SQL function without a tenant');
+
+	# A foreign key that is not enforced asks nothing; to enforce it is DDL.
+	$node->safe_psql('postgres', q{CREATE TABLE marks (id int, org_id bigint NOT NULL REFERENCES organizations, note bigint,
+			CONSTRAINT marks_note FOREIGN KEY (note) REFERENCES notes NOT ENFORCED);
+		SELECT count(*) FROM tenantguard.protect('marks', 'org_id'); GRANT ALL ON marks TO app;});
+	as_tenant('INSERT INTO marks (id, note) VALUES (1, 21); SELECT m.id, n.id FROM marks m LEFT JOIN notes n ON n.id = m.note',
+		'1|', 'a foreign key that is not enforced');
+	refused($node, 'postgres', 'BEGIN; SET LOCAL app.current_org_id = 1; ALTER TABLE marks ALTER CONSTRAINT marks_note ENFORCED',
+		'ddl_refused', 'enforcing it while a tenant is set');
+}
+
+done_testing();
