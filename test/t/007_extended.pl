@@ -73,11 +73,7 @@ my ($out, $err) = run_command([ 'pgbench', '-n', '-t', 1, '-M', 'prepared', '-f'
 	$node->connstr('postgres') ]);
 $node->safe_psql('postgres', q{BEGIN; SELECT tenantguard.begin_bypass('spoil');
 	UPDATE notes SET org_id = 1 + org_id % 40 WHERE id % 80 = 0; COMMIT;});
-<<<<<<< ours
 ($out, $err) = run_command([ 'pgbench', '-n', '-t', 400, '-M', 'prepared', '-f', $script,
-=======
-($out, $err) = run_command([ 'pgbench', '-n', '-t', 1000, '-M', 'prepared', '-f', $script,
->>>>>>> theirs
 	$node->connstr('postgres') . ' user=app' ]);
 like($err, qr/division by zero/, 'the checks see a row too few');
 
