@@ -114,7 +114,7 @@ tguard_extension_demand_whole(void)
 				 errmsg("extension tenantguard is damaged"),
 				 errdetail(REASON_DDL ": some of its tables or functions are missing, so no relation can be guarded."),
 				 tguard_reason(REASON_DDL),
-				 errhint("Restore them, or drop the extension, create it and protect the relations again.")));
+				 errhint("DROP EXTENSION tenantguard CASCADE, create it again, and protect the relations again.")));
 }
 
 const TguardExtension *

@@ -126,20 +126,21 @@ tguard_bypass_stands(void)
 	return tguard_grants_standing() != 0;
 }
 
-bool
-tguard_bypass_is_held(void)
-{
-	return lease_is_open() || tguard_mode() == MODE_BYPASS ||
-		tguard_bypass_allows_reentry();
-}
-
-bool
-tguard_bypass_allows_reentry(void)
+/* May enter() be called again and again in this transaction? */
+static bool
+allows_reentry(void)
 {
 	if (lease_is_open())
 		return superuser_arg(GetSessionUserId()) ||
 			(tguard_grants_purposes() & PURPOSES_REENTRY);
 	return (tguard_grants_standing() & PURPOSES_REENTRY) != 0;
+}
+
+bool
+tguard_bypass_is_held(void)
+{
+	return lease_is_open() || tguard_mode() == MODE_BYPASS ||
+		allows_reentry();
 }
 
 void
@@ -424,7 +425,7 @@ Datum
 tenantguard_enter(PG_FUNCTION_ARGS)
 {
 	char	   *tenant = text_argument(fcinfo, 0);
-	bool		reentry = tguard_preloaded && tguard_bypass_allows_reentry();
+	bool		reentry = tguard_preloaded && allows_reentry();
 
 	if (tenant == NULL && !reentry)
 		ereport(ERROR,

@@ -28,9 +28,6 @@ extern bool tguard_bypass_stands(void);
  */
 extern bool tguard_bypass_is_held(void);
 
-/* May enter() be called again and again in this transaction? */
-extern bool tguard_bypass_allows_reentry(void);
-
 /* Write a statement that runs under the bypass to the server log. */
 extern void tguard_bypass_log(const char *statement);
 
