@@ -175,10 +175,7 @@ BEGIN
 	ELSIF rel.relkind = 'v' THEN
 		what := 'it is a view.';
 		help := 'Use tenantguard.protect() for the tables below it: what the view shows is filtered with them.';
-	ELSIF rel.relkind IN ('m', 'f') THEN
-		what := CASE rel.relkind WHEN 'm' THEN 'it is a materialized view.' ELSE 'it is a foreign table.' END;
-		help := 'This version guards ordinary and partitioned tables. Use REVOKE to keep tenants'' roles from it.';
-	ELSIF rel.relkind NOT IN ('r', 'p') THEN
+	ELSIF rel.relkind NOT IN ('r', 'p', 'm', 'f') THEN
 		what := 'it is not a table.';
 		help := 'Use the name of a table.';
 	ELSIF rel.relpersistence = 't' THEN
@@ -189,14 +186,6 @@ BEGIN
 			THEN pg_catalog.format('it is a partition of %s.', parent)
 			ELSE pg_catalog.format('it inherits from %s.', parent) END;
 		help := pg_catalog.format('Protect the parent, which covers its children: SELECT tenantguard.protect(%L).', parent);
-	ELSIF EXISTS (
-		SELECT 1
-		FROM tenantguard.table_family(rel.oid) AS f
-		JOIN pg_catalog.pg_class AS c ON c.oid = f.member
-		WHERE c.relkind = 'f'
-	) THEN
-		what := 'one of its partitions is a foreign table.';
-		help := 'This version guards ordinary and partitioned tables. Use ALTER TABLE ... DETACH PARTITION.';
 	ELSE
 		RETURN;
 	END IF;
@@ -206,7 +195,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.require_table(regclass) IS
-	'Returns when the caller owns the relation and it is an ordinary or partitioned table that is nobody''s child. Raises 42501 for another owner; 22023 for system, extension and temporary tables, views, foreign tables, partitions and inheritance children.';
+	'Returns when the caller owns the relation and it is a table, a foreign table or a materialized view, and nobody''s child. Raises 42501 for another owner; 22023 for system, extension and temporary tables, views, partitions and inheritance children.';
 
 CREATE FUNCTION tenantguard.require_tenant_column(relation regclass, column_name name, is_registry boolean)
 RETURNS void

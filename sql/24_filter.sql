@@ -112,6 +112,12 @@ AS 'MODULE_PATHNAME', 'tenantguard_observe_text';
 COMMENT ON FUNCTION tenantguard.observe(text, oid, integer) IS
 	'Added to plans while tenantguard.enforce is "log": returns true and counts rows that are not the tenant''s.';
 
+CREATE FUNCTION tenantguard.lock_relation(relation regclass) RETURNS void
+LANGUAGE c VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'tenantguard_lock_relation';
+COMMENT ON FUNCTION tenantguard.lock_relation(regclass) IS
+	'Locks a relation of any kind in ACCESS EXCLUSIVE mode until the transaction ends; LOCK TABLE knows tables and views only. Raises 42501 for a caller who is not the owner.';
+
 CREATE FUNCTION tenantguard.record_relation(relation regclass, mode text,
 	tenant_column name, reason text, original_default text)
 RETURNS void

@@ -14,6 +14,9 @@ CREATE TRIGGER registry_changed
 CREATE TRIGGER bypass_grant_changed
 	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenantguard.bypass_grant
 	FOR EACH STATEMENT EXECUTE FUNCTION tenantguard.catalog_changed();
+CREATE TRIGGER lookup_definition_changed
+	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenantguard.lookup_definition
+	FOR EACH STATEMENT EXECUTE FUNCTION tenantguard.catalog_changed();
 
 COMMENT ON TRIGGER guarded_relation_changed ON tenantguard.guarded_relation IS
 	'Tells every session at commit which relation is judged anew.';
@@ -23,11 +26,14 @@ COMMENT ON TRIGGER registry_changed ON tenantguard.registry IS
 	'Tells every session at commit that another registry holds.';
 COMMENT ON TRIGGER bypass_grant_changed ON tenantguard.bypass_grant IS
 	'Tells every session at commit that grants were made or taken.';
+COMMENT ON TRIGGER lookup_definition_changed ON tenantguard.lookup_definition IS
+	'Keeps look-ups from being written by hand while a tenant is set, or by one who is not a superuser.';
 
 ALTER TABLE tenantguard.guarded_relation ENABLE ALWAYS TRIGGER guarded_relation_changed;
 ALTER TABLE tenantguard.guarded_relation ENABLE ALWAYS TRIGGER guarded_relation_truncated;
 ALTER TABLE tenantguard.registry ENABLE ALWAYS TRIGGER registry_changed;
 ALTER TABLE tenantguard.bypass_grant ENABLE ALWAYS TRIGGER bypass_grant_changed;
+ALTER TABLE tenantguard.lookup_definition ENABLE ALWAYS TRIGGER lookup_definition_changed;
 
 CREATE FUNCTION tenantguard.require_registry(registry regclass, key name, status name, active_values text[])
 RETURNS void

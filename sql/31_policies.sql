@@ -143,9 +143,11 @@ DECLARE
 	pol			pg_catalog.pg_policy;
 	condition	text;
 BEGIN
-	SELECT c.relrowsecurity, c.relforcerowsecurity INTO STRICT secured, forced
-	FROM pg_catalog.pg_class AS c WHERE c.oid = policy_statements.relation;
-	IF NOT secured THEN
+	SELECT c.relrowsecurity, c.relforcerowsecurity INTO secured, forced
+	FROM pg_catalog.pg_class AS c WHERE c.oid = policy_statements.relation AND c.relkind IN ('r', 'p');
+	IF NOT FOUND THEN
+		RETURN;	-- foreign tables and materialized views: the library alone holds
+	ELSIF NOT secured THEN
 		RETURN NEXT pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', member_name);
 	END IF;
 	IF NOT forced THEN
@@ -239,11 +241,38 @@ AS $$
 			(anew OR NOT (c.relrowsecurity OR tenantguard.has_policy(c.oid, 'tenantguard_partner')))
 			AND NOT EXISTS (SELECT 1 FROM tenantguard.user_policies(c.oid) AS u WHERE u.permissive))
 	) AS s (step, statement, missing)
-	WHERE c.oid = share_statements.relation AND s.missing
+	WHERE c.oid = share_statements.relation AND c.relkind IN ('r', 'p') AND s.missing
 	ORDER BY s.step
 $$;
 COMMENT ON FUNCTION tenantguard.share_statements(oid, boolean) IS
 	'The statements that give one table the policies of mode shared: all of them (anew), or those that are missing.';
+
+CREATE FUNCTION tenantguard.member_statements(member regclass, mode text, tenant_column name, anew boolean)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	recorded	tenantguard.guarded_relation := tenantguard.recorded_relation(member);
+	member_mode	text := CASE mode WHEN 'root' THEN 'tenant' ELSE mode END;
+BEGIN
+	IF mode = 'shared' THEN
+		RETURN QUERY SELECT s.* FROM tenantguard.share_statements(member, anew) AS s;
+	ELSE
+		RETURN QUERY SELECT s.* FROM tenantguard.policy_statements(member, tenant_column, mode) AS s;
+	END IF;
+	-- Last, since a recorded table without row security is one that a dump is
+	-- still filling.
+	IF (recorded.mode, recorded.tenant_column) IS DISTINCT FROM (member_mode, tenant_column)
+		AND (SELECT c.relpersistence <> 't' FROM pg_catalog.pg_class AS c WHERE c.oid = member) THEN
+		RETURN NEXT pg_catalog.format('SELECT tenantguard.record_relation(%L, %L, %L, NULL, NULL)',
+			member, member_mode, tenant_column);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.member_statements(regclass, text, name, boolean) IS
+	'The statements that bring a partition or a child to the mode of its parent: row security and policies (of mode shared all anew, or those that are missing), then the record.';
 
 CREATE FUNCTION tenantguard.drop_policy_statements(relation regclass)
 RETURNS SETOF text

@@ -100,12 +100,14 @@ BEGIN
 			relation, mode, tenant_column, original_default);
 	END IF;
 
+	RETURN QUERY SELECT s.* FROM tenantguard.policy_statements(relation, tenant_column, mode) AS s;
 	RETURN QUERY
 		SELECT s.statement
 		FROM tenantguard.table_family(relation) AS f
-		CROSS JOIN LATERAL tenantguard.policy_statements(f.member, tenant_column, mode)
+		CROSS JOIN LATERAL tenantguard.member_statements(f.member, mode, tenant_column, false)
 			WITH ORDINALITY AS s (statement, step)
-		ORDER BY (f.member <> relation), f.member, s.step;
+		WHERE f.member <> relation
+		ORDER BY f.member, s.step;
 
 	IF mode <> 'root' AND tenantguard.column_default(relation, tenant_column) IS NOT NULL
 		AND NOT tenantguard.is_our_default(relation, tenant_column) THEN
@@ -123,6 +125,37 @@ END
 $$;
 COMMENT ON FUNCTION tenantguard.protection_statements(regclass, text, name, text) IS
 	'The statements that bring a table and its children to a mode of tenant, root or tenant_or_shared; none when nothing is missing.';
+
+CREATE FUNCTION tenantguard.follow_parent(member regclass)
+RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	parent		tenantguard.guarded_relation;
+BEGIN
+	SELECT g.* INTO parent
+	FROM pg_catalog.pg_inherits AS i
+	JOIN tenantguard.guarded_relation AS g ON g.relid = i.inhparent
+	WHERE i.inhrelid = member AND g.mode <> 'exempt'
+	ORDER BY i.inhseqno
+	LIMIT 1;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	RETURN QUERY SELECT r.* FROM tenantguard.run_statements(ARRAY(
+		SELECT s.statement
+		FROM tenantguard.table_family(member) AS f
+		CROSS JOIN LATERAL tenantguard.member_statements(f.member, parent.mode, parent.tenant_column, false)
+			WITH ORDINALITY AS s (statement, step)
+		ORDER BY (f.member <> member), f.member, s.step)) AS r;
+	RETURN QUERY SELECT r.* FROM tenantguard.run_statements(ARRAY(
+		SELECT s.* FROM tenantguard.revoke_statements(member) AS s)) AS r;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.follow_parent(regclass) IS
+	'Brings a new partition or child, and what is below it, to the mode of its guarded parent; the library calls it after CREATE TABLE and ALTER TABLE. Returns the statements it ran; none for a table without such a parent.';
 
 CREATE FUNCTION tenantguard.remark_revoked(relation regclass)
 RETURNS void
@@ -179,14 +212,14 @@ BEGIN
 
 	PERFORM tenantguard.remark_revoked(relation);
 
-	IF mode = 'tenant' AND NOT att.attnotnull THEN
+	IF mode = 'tenant' AND NOT att.attnotnull AND rel.relkind IN ('r', 'p') THEN
 		RAISE WARNING 'column "%" of table % may be NULL', tenant_column, relation
 			USING DETAIL = 'Rows without a tenant are visible to nobody.',
 				HINT = pg_catalog.format('Use ALTER TABLE %s ALTER COLUMN %I SET NOT NULL, or shared_rows => true if all tenants may read such rows.',
 					relation, tenant_column);
 	END IF;
 
-	IF NOT EXISTS (
+	IF rel.relkind <> 'f' AND NOT EXISTS (
 		SELECT 1
 		FROM pg_catalog.pg_index AS i
 		WHERE i.indrelid = relation AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = att.attnum
@@ -231,7 +264,7 @@ BEGIN
 	END IF;
 
 	-- What was found may have changed until the lock was granted.
-	EXECUTE pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+	PERFORM tenantguard.lock_relation(relation);
 	PERFORM tenantguard.require_table(relation);
 	SELECT t.* INTO wanted FROM tenantguard.protection_target(relation, tenant_column, shared_rows IS TRUE) AS t;
 	PERFORM tenantguard.remark_protection(relation, wanted.target_mode, wanted.target_column);
@@ -251,6 +284,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	recorded	tenantguard.guarded_relation := tenantguard.recorded_relation(relation);
+	anew		boolean;
 BEGIN
 	IF EXISTS (SELECT 1 FROM tenantguard.registry AS r WHERE r.registry = relation) THEN
 		RAISE EXCEPTION 'table % is the registry', relation
@@ -272,13 +306,23 @@ BEGIN
 			relation, mode, reason);
 	END IF;
 	IF mode = 'shared' THEN
+		anew := COALESCE(recorded.mode NOT IN ('shared', 'exempt'), false);
+		RETURN QUERY SELECT s.* FROM tenantguard.share_statements(relation, anew) AS s;
 		RETURN QUERY
 			SELECT s.statement
 			FROM tenantguard.table_family(relation) AS f
-			CROSS JOIN LATERAL tenantguard.share_statements(f.member,
-				COALESCE(recorded.mode NOT IN ('shared', 'exempt'), false)) WITH ORDINALITY AS s (statement, step)
-			ORDER BY (f.member <> relation), f.member, s.step;
+			CROSS JOIN LATERAL tenantguard.member_statements(f.member, mode, NULL, anew)
+				WITH ORDINALITY AS s (statement, step)
+			WHERE f.member <> relation
+			ORDER BY f.member, s.step;
 		RETURN QUERY SELECT s.* FROM tenantguard.revoke_statements(relation) AS s;
+	ELSIF recorded.mode <> 'exempt' THEN
+		RETURN QUERY
+			SELECT pg_catalog.format('SELECT tenantguard.forget_relation(%L)', f.member::regclass)
+			FROM tenantguard.table_family(relation) AS f
+			JOIN tenantguard.guarded_relation AS g ON g.relid = f.member
+			WHERE f.member <> relation
+			ORDER BY f.member;
 	END IF;
 END
 $$;
@@ -361,7 +405,7 @@ BEGIN
 					DETAIL = pg_catalog.format('ddl_refused: its mode is "%s".', (tenantguard.recorded_relation(relation)).mode),
 					HINT = 'Use SELECT tenantguard.begin_bypass(''reason'') in the same transaction.';
 		END IF;
-		EXECUTE pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
+		PERFORM tenantguard.lock_relation(relation);
 		PERFORM tenantguard.require_table(relation);
 		PERFORM tenantguard.remark_default(relation);
 		IF mode = 'shared' THEN
@@ -449,11 +493,16 @@ CREATE VIEW tenantguard.relations AS
 		tenantguard.preloaded()
 			AND COALESCE(pg_catalog.current_setting('tenantguard.enforce', true), 'on') <> 'log'
 			AND g.mode <> 'exempt'
-			AND c.relrowsecurity AS enforced,
+			AND (c.relrowsecurity OR c.relkind IN ('m', 'f')) AS enforced,
 		g.reason,
 		g.since
 	FROM tenantguard.guarded_relation AS g
-	JOIN pg_catalog.pg_class AS c ON c.oid = g.relid;
+	JOIN pg_catalog.pg_class AS c ON c.oid = g.relid
+	WHERE NOT EXISTS (
+		SELECT 1
+		FROM pg_catalog.pg_inherits AS i
+		JOIN tenantguard.guarded_relation AS p ON p.relid = i.inhparent
+		WHERE i.inhrelid = g.relid AND p.mode <> 'exempt');
 COMMENT ON VIEW tenantguard.relations IS
 	'Every relation that was decided about, and whether the decision is enforced in this session.';
 COMMENT ON COLUMN tenantguard.relations.relation IS

@@ -19,6 +19,7 @@
 #include "commands/policy.h"
 #include "commands/tablecmds.h"
 #include "guard/ddl_rules.h"
+#include "guard/inheritance.h"
 #include "guard/own_objects.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -172,10 +173,6 @@ why_opens(const GuardedRelation *relation, AlterTableCmd *command)
 		case AT_AlterColumnType:
 			return is_tenant_column(relation, command->name) ?
 				"the column names the tenant of each row." : NULL;
-		case AT_DetachPartition:
-		case AT_DropInherit:
-			return "what leaves it would no longer be guarded.";
-		case AT_AddInherit:
 		case AT_AddOf:
 			return "what it would follow can rename and change its tenant column.";
 		case AT_DisableTrig:
@@ -195,66 +192,6 @@ why_opens(const GuardedRelation *relation, AlterTableCmd *command)
 	}
 }
 
-/* A guarded relation as a partition of one that is not. */
-static void
-attach_below(AlterTableStmt *statement, Oid parent)
-{
-	ListCell   *lc;
-
-	foreach(lc, statement->cmds)
-	{
-		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
-		Oid			relid;
-
-		if (command->subtype != AT_AttachPartition)
-			continue;
-		relid = lock_relation_of(((PartitionCmd *) command->def)->name,
-								 AccessExclusiveLock);
-		if (is_guarded(relid))
-			tguard_bypass_demand(REASON_DDL, about("attach", relid),
-								 "rows would reach it unchecked through its parent, which is not guarded.");
-	}
-}
-
-/* A foreign table as an inheritance child of a guarded relation. */
-static void
-inherit_foreign(AlterTableStmt *statement, Oid relid)
-{
-	ListCell   *lc;
-
-	foreach(lc, statement->cmds)
-	{
-		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
-
-		if (command->subtype == AT_AddInherit &&
-			get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE &&
-			is_guarded(relation_of((RangeVar *) command->def)))
-			tguard_bypass_demand(REASON_DDL,
-								 about("attach a foreign table to",
-									   relation_of((RangeVar *) command->def)),
-								 "rows written to it would go unchecked.");
-	}
-}
-
-/* A foreign table as a partition of a guarded relation. */
-static void
-attach_foreign(AlterTableStmt *statement, Oid parent)
-{
-	ListCell   *lc;
-
-	foreach(lc, statement->cmds)
-	{
-		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
-
-		if (command->subtype == AT_AttachPartition &&
-			get_rel_relkind(lock_relation_of(((PartitionCmd *) command->def)->name,
-											 AccessExclusiveLock)) == RELKIND_FOREIGN_TABLE)
-			tguard_bypass_demand(REASON_DDL,
-								 about("attach a foreign table to", parent),
-								 "rows written to it would go unchecked.");
-	}
-}
-
 static void
 alter_table(AlterTableStmt *statement)
 {
@@ -263,14 +200,10 @@ alter_table(AlterTableStmt *statement)
 	GuardedRelation relation;
 	ListCell   *lc;
 
+	tguard_inheritance_before(statement, relid);
 	if (!is_guarded(relid))
-	{
-		attach_below(statement, relid);
-		inherit_foreign(statement, relid);
 		return;
-	}
 	relation = *tguard_relation(relid);
-	attach_foreign(statement, relid);
 	foreach(lc, statement->cmds)
 	{
 		const char *why = why_opens(&relation, lfirst_node(AlterTableCmd, lc));
@@ -351,23 +284,6 @@ depend_on_extension(AlterObjectDependsStmt *statement)
 					   strVal(llast(names)));
 }
 
-/* Rows of a foreign table are written where no check of ours is asked. */
-static void
-create_foreign_table(CreateForeignTableStmt *statement)
-{
-	ListCell   *lc;
-
-	foreach(lc, statement->base.inhRelations)
-	{
-		Oid			parent = relation_of(lfirst_node(RangeVar, lc));
-
-		if (is_guarded(parent))
-			tguard_bypass_demand(REASON_DDL,
-								 about("create a foreign table below", parent),
-								 "rows written to it would go unchecked.");
-	}
-}
-
 static void
 rename_object(RenameStmt *statement)
 {
@@ -384,6 +300,20 @@ rename_object(RenameStmt *statement)
 		tguard_registry_uses(statement->subname))
 		tguard_bypass_demand(REASON_DDL, about("rename a column of", relid),
 							 "the registry is searched by this column.");
+}
+
+/*
+ * REFRESH of a guarded materialized view reads it like anybody, so without a
+ * bypass it would lose the rows of every other tenant.
+ */
+static void
+refresh(RangeVar *name)
+{
+	Oid			relid = lock_relation_of(name, AccessShareLock);
+
+	if (is_guarded(relid))
+		tguard_bypass_demand(REASON_MATERIALIZE, about("refresh", relid),
+							 "it holds the rows of every tenant.");
 }
 
 /* ---------------------------------------------------------------------
@@ -470,6 +400,8 @@ refuse_under_tenant(Node *statement)
 	if (reaches_unnamed_relations(statement))
 		tguard_bypass_demand(REASON_DDL, "run this command",
 							 "it may reach guarded relations, and a tenant is set in this transaction.");
+	foreach(lc, tguard_inheritance_parents(statement))
+		refuse_relation_under_tenant(lfirst_node(RangeVar, lc));
 	if (IsA(statement, VacuumStmt))
 	{
 		foreach(lc, ((VacuumStmt *) statement)->rels)
@@ -501,9 +433,6 @@ tguard_rule_before(Node *statement)
 		case T_AlterObjectDependsStmt:
 			depend_on_extension((AlterObjectDependsStmt *) statement);
 			break;
-		case T_CreateForeignTableStmt:
-			create_foreign_table((CreateForeignTableStmt *) statement);
-			break;
 		case T_CreateTrigStmt:
 			create_trigger((CreateTrigStmt *) statement);
 			break;
@@ -517,6 +446,9 @@ tguard_rule_before(Node *statement)
 			break;
 		case T_DropStmt:
 			drop_object_of_relation((DropStmt *) statement);
+			break;
+		case T_RefreshMatViewStmt:
+			refresh(((RefreshMatViewStmt *) statement)->relation);
 			break;
 		case T_RenameStmt:
 			rename_object((RenameStmt *) statement);
@@ -557,35 +489,15 @@ retire_partner(CreatePolicyStmt *statement)
 					   statement->policy_name)));
 }
 
-/* A relation got a parent or lost one: what both inherit is read anew. */
-static void
-follow_inheritance(AlterTableStmt *statement)
-{
-	ListCell   *lc;
-
-	foreach(lc, statement->cmds)
-	{
-		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
-		Oid			relid = relation_of(statement->relation);
-
-		if (command->subtype == AT_AttachPartition)
-			relid = relation_of(((PartitionCmd *) command->def)->name);
-		else if (command->subtype != AT_AddInherit)
-			continue;
-		if (OidIsValid(relid))
-			tguard_catalog_invalidate(relid);
-	}
-}
-
 void
 tguard_rule_after(Node *statement, const char *last_words)
 {
 	if (last_words)
 		tguard_own_farewell(last_words);
-	if (tguard_extension() == NULL)
+	if (tguard_extension() == NULL || IsBinaryUpgrade)
 		return;
 	if (IsA(statement, CreatePolicyStmt))
 		retire_partner((CreatePolicyStmt *) statement);
-	else if (IsA(statement, AlterTableStmt))
-		follow_inheritance((AlterTableStmt *) statement);
+	else
+		tguard_inheritance_after(statement);
 }

@@ -22,6 +22,7 @@
 #include "relations/cache.h"
 #include "relations/catalog.h"
 #include "replication/logicalworker.h"
+#include "storage/lmgr.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
 #include "tenant/registry.h"
@@ -94,7 +95,8 @@ demand_declaration(FunctionCallInfo fcinfo)
 	if (valid && strcmp(mode, "root") == 0 && !PG_ARGISNULL(0))
 		valid = tguard_registry_is(PG_GETARG_OID(0));
 	kind = PG_ARGISNULL(0) ? '\0' : get_rel_relkind(PG_GETARG_OID(0));
-	valid &= kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
+	valid &= kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
+		kind == RELKIND_MATVIEW || kind == RELKIND_FOREIGN_TABLE;
 	if (!valid)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -102,17 +104,36 @@ demand_declaration(FunctionCallInfo fcinfo)
 				 errhint("Use tenantguard.protect(), share() or exempt().")));
 }
 
-/* A partition or child is guarded by its parent: that, or nothing else. */
+/*
+ * A partition or child is guarded by its parent: that, or nothing else, and in
+ * force at once.
+ */
 static bool
 weakens_inherited(Oid relid, FunctionCallInfo fcinfo)
 {
 	const GuardedRelation *relation = tguard_relation(relid);
-	char	   *mode = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	RelationMode mode = tguard_mode_named(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 
-	if (relation->own || !tguard_mode_filters(relation->mode))
+	if (relation->own || !tguard_mode_holds(relation->mode))
 		return false;
-	return strcmp(mode, "tenant") != 0 || PG_ARGISNULL(2) ||
+	if (!tguard_relation_in_force(relid) ||
+		(mode != relation->mode && mode != RELATION_TENANT))
+		return true;
+	return tguard_mode_filters(relation->mode) &&
 		get_attnum(relid, NameStr(*PG_GETARG_NAME(2))) != relation->column;
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_lock_relation);
+
+/* lock_relation(relation regclass) RETURNS void; the owner's to call */
+Datum
+tenantguard_lock_relation(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+
+	demand_owner(relid);
+	LockRelationOid(relid, AccessExclusiveLock);
+	PG_RETURN_VOID();
 }
 
 TGUARD_SQL_FUNCTION(tenantguard_record_relation);
@@ -241,12 +262,27 @@ tenantguard_registry_changed(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/*
+ * May rows of the extension's own tables be changed by hand?  A superuser
+ * restores a dump, and makes grants by grant_bypass().  Whoever else may write
+ * to every table could let himself out.
+ */
+static bool
+may_change_by_hand(TriggerData *trigger, const TguardExtension *ext)
+{
+	if (tguard_context_peek() || !superuser())
+		return false;
+	return TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		RelationGetRelid(trigger->tg_relation) == ext->bypass_grant ||
+		RelationGetRelid(trigger->tg_relation) == ext->lookup_definition;
+}
+
 TGUARD_SQL_FUNCTION(tenantguard_catalog_changed);
 
 /*
- * Trigger on guarded_relation, registry and bypass_grant: whoever changes a
- * row by hand, or restores a dump, is seen by every backend.  To change or
- * remove by hand how a relation is guarded takes a bypass.
+ * Trigger on the extension's own tables: whoever changes a row by hand, or
+ * restores a dump, is seen by every backend.  To change or remove by hand how
+ * a relation is guarded takes a bypass.
  */
 Datum
 tenantguard_catalog_changed(PG_FUNCTION_ARGS)
@@ -258,9 +294,8 @@ tenantguard_catalog_changed(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("catalog_changed() was not called as a trigger")));
-	if (tguard_preloaded && tguard_mode() == MODE_GUARD &&
-		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) && ext &&
-		ext->bypass_grant != RelationGetRelid(trigger->tg_relation))
+	if (tguard_preloaded && tguard_mode() == MODE_GUARD && ext &&
+		!may_change_by_hand(trigger, ext))
 		tguard_bypass_demand(REASON_DDL, "change how relations are guarded",
 							 "rows of the extension's own tables are changed.");
 	CacheInvalidateRelcacheByRelid(RelationGetRelid(trigger->tg_relation));

@@ -244,20 +244,33 @@ check_conflict(WriteTarget *target, OnConflictExpr *conflict)
 	conflict->onConflictWhere = (Node *) make_ands_explicit(conditions);
 }
 
+/*
+ * The server asks the checks of row security before it stores a row, but not
+ * of rows that go to a foreign table.  Those of views it asks afterwards, of
+ * all rows; the error takes back what was sent.
+ */
+static void
+add_checks(WriteTarget *target, WCOKind kind, RowCheck what)
+{
+	if (target->relation.foreign)
+		add_check(target, WCO_VIEW_CHECK, what);
+	add_check(target, kind, what);
+}
+
 static void
 check_insert(WriteTarget *target, bool certain)
 {
 	bool		root = target->relation.mode == RELATION_ROOT;
 
 	if (!certain || target->insert_may_change)
-		add_check(target, WCO_RLS_INSERT_CHECK, root ? CHECK_ROOT : CHECK_NEW);
+		add_checks(target, WCO_RLS_INSERT_CHECK, root ? CHECK_ROOT : CHECK_NEW);
 }
 
 static void
 check_update(WriteTarget *target, bool assigned)
 {
 	if (assigned || target->update_may_change)
-		add_check(target, WCO_RLS_UPDATE_CHECK, CHECK_NEW);
+		add_checks(target, WCO_RLS_UPDATE_CHECK, CHECK_NEW);
 }
 
 static void

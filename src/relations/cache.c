@@ -5,8 +5,10 @@
  * A relation is guarded from the moment that it has a row in
  * tenantguard.guarded_relation and row security is enabled on it: the second
  * half lets a dump be restored, whose ENABLE ROW LEVEL SECURITY comes after
- * the data.  A partition or an inheritance child without a row of its own is
- * guarded like its parent, so that naming it directly gains nothing.
+ * the data.  A partition or an inheritance child is guarded like its parent,
+ * so that naming it directly gains nothing; but one with a row of its own
+ * waits, too, until its row security is enabled, since a parallel restore
+ * enables the parent's while the partitions are still being filled.
  *
  * Answers are kept per backend until a relcache invalidation for the relation
  * arrives.  The catalog sends one for a relation, and for all its children,
@@ -54,8 +56,8 @@ tguard_mode_holds(RelationMode mode)
 	return mode == RELATION_SHARED || tguard_mode_filters(mode);
 }
 
-static RelationMode
-mode_of_name(const char *name)
+RelationMode
+tguard_mode_named(const char *name)
 {
 	if (strcmp(name, "tenant") == 0)
 		return RELATION_TENANT;
@@ -95,9 +97,8 @@ tguard_relation_demand_column(const GuardedRelation *relation)
 				 errhint("Restore the column, or call tenantguard.unprotect() under a bypass.")));
 }
 
-/* Is row security enabled?  Of kinds that cannot have any, the row decides. */
-static bool
-is_enabled(Oid relid)
+bool
+tguard_relation_in_force(Oid relid)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Form_pg_class form;
@@ -154,19 +155,22 @@ has_guarded_child(Oid relid)
 
 /*
  * The relation's own row.  It does not overrule a parent that filters, or a
- * partition could be taken out of its tenants' protection.
+ * partition could be taken out of its tenants' protection; record_relation()
+ * sees to it that a child's row is in force when it is written.
  */
 static void
 apply_own_row(GuardedRelation *entry, const CatalogRow *row)
 {
-	RelationMode mode = mode_of_name(row->mode);
+	RelationMode mode = tguard_mode_named(row->mode);
 
 	entry->own = true;
-	if (tguard_mode_filters(entry->mode) ||
-		(tguard_mode_holds(mode) && !is_enabled(entry->relid)))
+	if (tguard_mode_holds(mode) && !tguard_relation_in_force(entry->relid))
+		entry->mode = RELATION_UNGUARDED;
+	else if (!tguard_mode_filters(entry->mode))
+		entry->mode = mode;
+	else
 		return;
-	entry->mode = mode;
-	if (tguard_mode_filters(mode))
+	if (tguard_mode_filters(entry->mode))
 		set_column(entry, row->column);
 }
 
@@ -191,6 +195,20 @@ find_toast_owner(Oid relid)
 	return result;
 }
 
+/* Is the relation, or one that its rows are routed to, a foreign table? */
+static bool
+has_foreign_member(Oid relid)
+{
+	List	   *all = find_all_inheritors(relid, NoLock, NULL);
+	ListCell   *lc;
+	bool		result = false;
+
+	foreach(lc, all)
+		result |= get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE;
+	list_free(all);
+	return result;
+}
+
 static void
 describe(GuardedRelation *entry)
 {
@@ -206,6 +224,8 @@ describe(GuardedRelation *entry)
 	inherit_from_parents(entry);
 	if (tguard_catalog_read(entry->relid, &row))
 		apply_own_row(entry, &row);
+	if (tguard_mode_filters(entry->mode))
+		entry->foreign = has_foreign_member(entry->relid);
 }
 
 static void

@@ -27,6 +27,8 @@ typedef struct GuardedRelation
 	bool		own;			/* has a row of its own, not its parent's */
 	bool		lost;			/* the tenant column is gone, or unfit */
 	bool		below;			/* unguarded, but one of its children is not */
+	bool		foreign;		/* it, or one of its children, is stored
+								 * elsewhere */
 	AttrNumber	column;			/* the tenant column, where there is one */
 	TenantKeyKind kind;
 	Oid			type;			/* the column's declared type, ... */
@@ -52,6 +54,15 @@ extern bool tguard_mode_filters(RelationMode mode);
 
 /* Does it filter rows, or keep them from being written? */
 extern bool tguard_mode_holds(RelationMode mode);
+
+/* The mode that a word of guarded_relation.mode stands for. */
+extern RelationMode tguard_mode_named(const char *name);
+
+/*
+ * Is a row of the relation's own in force?  Not before row security is enabled
+ * on it; of kinds that cannot have any, the row alone decides.
+ */
+extern bool tguard_relation_in_force(Oid relid);
 
 extern void tguard_relations_init(void);
 

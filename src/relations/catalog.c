@@ -247,6 +247,20 @@ tguard_catalog_follow_column(Oid relid, AttrNumber column)
 	tguard_catalog_invalidate(relid);
 }
 
+static bool
+has_recorded_parent(Oid relid)
+{
+	CatalogRow	row;
+	ListCell   *lc;
+
+	foreach(lc, tguard_catalog_parents(relid))
+	{
+		if (tguard_catalog_read(lfirst_oid(lc), &row))
+			return true;
+	}
+	return false;
+}
+
 List *
 tguard_catalog_list(void)
 {
@@ -265,7 +279,7 @@ tguard_catalog_list(void)
 														  RelationGetDescr(table),
 														  &isnull));
 
-		if (get_rel_name(relid) &&
+		if (get_rel_name(relid) && !has_recorded_parent(relid) &&
 			name_column(tuple, table, Anum_guarded_relation_tenant_column))
 			result = lappend(result,
 							 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),

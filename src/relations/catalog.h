@@ -34,7 +34,7 @@ extern void tguard_catalog_remove(Oid relid);
 /* The tenant column was altered: follow its name. */
 extern void tguard_catalog_follow_column(Oid relid, AttrNumber column);
 
-/* The qualified names of all relations with a row whose mode filters. */
+/* The qualified names of all relations, but no children, whose mode filters. */
 extern List *tguard_catalog_list(void);
 
 /* Is this the table itself, as far as this backend has seen?  No look-up. */

@@ -171,17 +171,88 @@ BEGIN; SET LOCAL app.current_org_id = '1'; COPY free_ranged FROM stdin;
 ROLLBACK;
 TRUNCATE free_ranged;
 BEGIN; SELECT FROM tenantguard.begin_bypass('count'); SELECT * FROM free_ranged ORDER BY org_id; COMMIT;
--- What leaves its parent would be open: not without a bypass.
+-- It got what protect() gives, so it stays guarded when it leaves.
+SELECT relid, mode, tenant_column, relrowsecurity, relforcerowsecurity, (SELECT string_agg(polname, ', ' ORDER BY polname) FROM pg_policy WHERE polrelid = relid) AS policies
+	FROM tenantguard.guarded_relation JOIN pg_class ON oid = relid WHERE relname IN ('ranged_new', 'to_attach', 'new_child', 'joins_in') ORDER BY relname;
+SELECT relation, mode FROM tenantguard.relations ORDER BY relation::text COLLATE "C";
+SELECT tenantguard.protect('ranged');
 \set VERBOSITY default
 ALTER TABLE ranged DETACH PARTITION to_attach;
+ALTER TABLE ranged DETACH PARTITION ranged_new CONCURRENTLY;
 ALTER TABLE joins_in NO INHERIT parent;
+SELECT relation, mode FROM tenantguard.relations ORDER BY relation::text COLLATE "C";
+SELECT * FROM to_attach;
+BEGIN; SET LOCAL app.current_org_id = '1'; SELECT * FROM to_attach; SELECT * FROM joins_in; INSERT INTO ranged_new (id) VALUES (1005) RETURNING *; INSERT INTO to_attach VALUES (2, 2001); ROLLBACK;
+-- and goes back below it, but not below a parent that is guarded by another column or mode
+CREATE TABLE other_column (org_id bigint, other_id bigint, id int NOT NULL, body text);
+CREATE TABLE other_mode (org_id bigint, id int NOT NULL, body text);
+ALTER TABLE joins_in ADD COLUMN other_id bigint;
+SELECT count(*) FROM tenantguard.protect('other_column', 'other_id');
+SELECT count(*) FROM tenantguard.protect('other_mode', 'org_id', shared_rows => true);
+ALTER TABLE joins_in INHERIT other_column;
+ALTER TABLE joins_in INHERIT other_mode;
+ALTER TABLE joins_in INHERIT parent;
+ALTER TABLE ranged ATTACH PARTITION to_attach FOR VALUES FROM (2000) TO (3000);
+-- One without a record of its own would be open: not without a bypass.
+BEGIN;
+SELECT FROM tenantguard.begin_bypass('as if made without the library');
+DELETE FROM tenantguard.guarded_relation WHERE relid IN ('to_attach'::regclass, 'joins_in'::regclass, 'ranged_low'::regclass);
+ALTER TABLE ranged_low DISABLE ROW LEVEL SECURITY;
+COMMIT;
+ALTER TABLE ranged DETACH PARTITION to_attach;
+ALTER TABLE ranged DETACH PARTITION to_attach CONCURRENTLY;
+ALTER TABLE joins_in NO INHERIT parent;
+BEGIN; SET LOCAL app.current_org_id = '1'; SELECT * FROM to_attach; SELECT count(*), max(org_id) FROM ranged_low; ROLLBACK;
+-- A record without row security is a table that a restore still fills, so
+-- nobody writes one: not its owner, and not a role that may write everywhere.
+CREATE ROLE regress_partitions_owner;
+GRANT USAGE, CREATE ON SCHEMA parts TO regress_partitions_owner;
+CREATE TABLE owned (LIKE ranged);
+ALTER TABLE owned OWNER TO regress_partitions_owner;
+ALTER TABLE ranged_low OWNER TO regress_partitions_owner;
+GRANT pg_write_all_data TO regress_partitions_owner;
+SET ROLE regress_partitions_owner;
+SELECT tenantguard.record_relation('ranged_low', 'tenant', 'org_id', NULL, NULL);
+SELECT tenantguard.record_relation('ranged_low', 'exempt', NULL, 'mine', NULL);
+INSERT INTO tenantguard.guarded_relation (relid, mode, tenant_column) VALUES ('ranged_low', 'tenant', 'org_id');
+INSERT INTO tenantguard.bypass_grant (grantee, purpose) VALUES (current_user::regrole, 'migration');
+INSERT INTO tenantguard.lookup_definition VALUES ('mine', 'ranged_low', '{id}', '{body}', 1000);
+SELECT * FROM ranged_low;
+RESET ROLE;
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO tenantguard.guarded_relation (relid, mode, tenant_column) VALUES ('ranged_low', 'tenant', 'org_id'); ROLLBACK;
+ALTER TABLE ranged_low OWNER TO CURRENT_USER;
+DROP TABLE owned;
+REVOKE ALL ON SCHEMA parts FROM regress_partitions_owner;
+DROP ROLE regress_partitions_owner;
+SELECT * FROM tenantguard.protect('ranged');
+SELECT count(*) FROM tenantguard.protect('parent');
+-- A partition is not made for a tenant that is set.
+BEGIN; SET LOCAL app.current_org_id = '1'; CREATE TABLE ranged_later PARTITION OF ranged FOR VALUES FROM (3000) TO (4000); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; CREATE TABLE later () INHERITS (parent); ROLLBACK;
+-- a temporary child is guarded, and leaves nothing behind
+CREATE TEMP TABLE passing () INHERITS (parent);
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO passing (id) VALUES (1) RETURNING *; INSERT INTO passing VALUES (2, 1); ROLLBACK;
+SELECT count(*) FROM tenantguard.guarded_relation WHERE relid = 'passing'::regclass;
+DROP TABLE passing;
+-- shared tables are as strict about their partitions
+CREATE TABLE codes (code int) PARTITION BY RANGE (code);
+CREATE TABLE codes_0 PARTITION OF codes FOR VALUES FROM (0) TO (10);
+SELECT * FROM tenantguard.share('codes');
+CREATE TABLE codes_1 PARTITION OF codes FOR VALUES FROM (10) TO (20);
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO codes_0 VALUES (1); ROLLBACK;
+INSERT INTO codes_1 VALUES (11);
+ALTER TABLE codes DETACH PARTITION codes_1;
+INSERT INTO codes_1 VALUES (11);
+BEGIN; SELECT FROM tenantguard.begin_bypass('give up'); SELECT * FROM tenantguard.unprotect('codes', 'test'); COMMIT;
+SELECT relid, mode FROM tenantguard.guarded_relation WHERE relid::text LIKE 'codes%';
 \set VERBOSITY sqlstate
 ALTER TABLE ranged_low DISABLE ROW LEVEL SECURITY;
 ALTER TABLE child NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE ranged_high_1 DROP COLUMN org_id;
 TRUNCATE ranged_low;
 \set VERBOSITY default
-BEGIN; SELECT FROM tenantguard.begin_bypass('archive'); ALTER TABLE ranged DETACH PARTITION to_attach; SELECT count(*) FROM to_attach; COMMIT;
+BEGIN; SELECT FROM tenantguard.begin_bypass('give up'); SELECT * FROM tenantguard.unprotect('ranged', 'test'); COMMIT;
+SELECT relid FROM tenantguard.guarded_relation WHERE relid::text LIKE 'ranged%';
 
 SET client_min_messages = error;
 DROP EXTENSION tenantguard CASCADE;

@@ -119,6 +119,23 @@ my @tenant_dump = ('-Fc', @data, '--exclude-table-data=zoo.countries', '--exclud
 (undef, $err) = as_tenant(1, 'pg_dump', @tenant_dump, '-f', "$dir/one.dump", into('postgres', 'one'));
 is($err, '', 'a dump of what is the tenant\'s own');
 $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/all.dump", into('postgres', 'saver') ], 'a dump of everything');
+$node->safe_psql('postgres', 'CREATE DATABASE at_once TEMPLATE template0');
+$node->command_ok([ 'pg_restore', '-j', 4, '-d', into('at_once'), "$dir/all.dump" ], 'four jobs in one call');
+complete('at_once', 'four jobs in one call');
+
+# What four jobs may do by chance: a partitioned table has its row security
+# and its record before its partitions have their rows.
+my ($list) = run_command([ 'pg_restore', '-l', "$dir/all.dump" ]);
+my @entries = split /\n/, $list;
+my @late = ((grep { /TABLE DATA zoo feedings\d/ } @entries), (grep { /ROW SECURITY zoo feedings\d/ } @entries));
+is(scalar(@late), 4, 'the partitions have their own entries');
+my %is_late = map { $_ => 1 } @late;
+append_to_file("$dir/order", join("\n", (grep { !$is_late{$_} } @entries), @late) . "\n");
+$node->safe_psql('postgres', 'CREATE DATABASE parent_first TEMPLATE template0');
+$node->command_ok([ 'pg_restore', '-L', "$dir/order", '-d', into('parent_first'), "$dir/all.dump" ],
+	'the parent is guarded before its partitions are filled');
+complete('parent_first', 'the parent first');
+
 $node->safe_psql('postgres', 'CREATE DATABASE moved TEMPLATE template0');
 $node->command_ok([ 'pg_restore', "--section=$_", $_ eq 'pre-data' ? () : ('-j', 3), '-d', into('moved'), "$dir/all.dump" ],
 	"section $_ is restored") for qw(pre-data data post-data);
@@ -155,9 +172,11 @@ for my $options ([], [ '-j', 2 ])
 #
 # Everything that the server has
 #
-$node->command_ok([ 'pg_dumpall', '-f', "$dir/server.sql", '-d', into('postgres', 'saver'), '--exclude-database=moved' ],
+$node->command_ok([ 'pg_dumpall', '-f', "$dir/server.sql", '-d', into('postgres', 'saver'), '--exclude-database=moved',
+		'--exclude-database=at_once', '--exclude-database=parent_first' ],
 	'pg_dumpall by a role with a grant');
-(undef, $err) = run_command([ 'pg_dumpall', '-d', into('postgres'), '--exclude-database=moved' ]);
+(undef, $err) = run_command([ 'pg_dumpall', '-d', into('postgres'), '--exclude-database=moved',
+		'--exclude-database=at_once', '--exclude-database=parent_first' ]);
 like($err, qr/DETAIL:  no_context: /, 'and without one it fails');
 $node = guarded_node('whole', 1, 'autovacuum = off');
 $node->psql('postgres', "\\i $dir/server.sql", on_error_stop => 0);
