@@ -50,7 +50,10 @@
 /* PlanInvalItem.cacheId of the stamp; no syscache has a negative number. */
 #define STAMP_CACHE (-7741)
 
-/* The parameter number that stands for the tenant. */
+/*
+ * The parameter number that stands for the tenant.  The n-th after it stands
+ * for the tenant if the query's own $n is the tenant, and else for NULL.
+ */
 #define TENANT_PARAM 1000000000
 
 /*
@@ -201,12 +204,12 @@ tenant_constant(TenantKeyKind kind, const TenantIdentity *identity)
 }
 
 static Expr *
-tenant_parameter(TenantKeyKind kind)
+tenant_parameter(TenantKeyKind kind, int named)
 {
 	Param	   *param = makeNode(Param);
 
 	param->paramkind = PARAM_EXTERN;
-	param->paramid = TENANT_PARAM;
+	param->paramid = TENANT_PARAM + named;
 	param->paramtype = tguard_key_type(kind);
 	param->paramtypmod = -1;
 	param->paramcollid = get_typcollation(param->paramtype);
@@ -224,7 +227,17 @@ tguard_plan_tenant(TenantKeyKind kind)
 		if (identity)
 			return tenant_constant(kind, identity);
 	}
-	return tenant_parameter(kind);
+	return tenant_parameter(kind, 0);
+}
+
+Expr *
+tguard_plan_tenant_if(const Param *named, const Expr *tenant)
+{
+	if (!IsA(tenant, Param) || named->paramkind != PARAM_EXTERN ||
+		named->paramid <= 0 || named->paramid >= TENANT_PARAM)
+		return NULL;
+	return tenant_parameter(tguard_key_kind(((const Param *) tenant)->paramtype),
+							named->paramid);
 }
 
 static PlanInvalItem *
@@ -341,6 +354,71 @@ eval_tenant(ExprState *state, ExprEvalStep *op, ExprContext *econtext)
 							  tguard_key_kind(op->d.cparam.paramtype));
 }
 
+/* The value of the caller's own parameter; error where it has none. */
+static const ParamExternData *
+fetch_param(ParamListInfo params, int number, ParamExternData *workspace)
+{
+	const ParamExternData *param = NULL;
+
+	if (params && number <= params->numParams)
+		param = params->paramFetch ?
+			params->paramFetch(params, number, false, workspace) :
+			&params->params[number - 1];
+	if (param == NULL || !OidIsValid(param->ptype))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("no value found for parameter %d", number)));
+	return param;
+}
+
+/* Is the caller's parameter the tenant, whatever it may be spelled like? */
+static bool
+is_tenant(const TenantIdentity *identity, const ParamExternData *param)
+{
+	TenantKeyKind kind = tguard_key_kind(param->ptype);
+
+	return !param->isnull && kind != KEY_NONE &&
+		tguard_identity_matches(identity, kind, param->value);
+}
+
+static void
+eval_nobody(ExprState *state, ExprEvalStep *op, ExprContext *econtext)
+{
+	*op->resnull = true;
+	*op->resvalue = (Datum) 0;
+}
+
+/* The tenant if $n is the tenant, else NULL, which equals nobody. */
+static void
+eval_tenant_if(ExprState *state, ExprEvalStep *op, ExprContext *econtext)
+{
+	TenantParams *tenant = op->d.cparam.paramarg;
+	ParamExternData workspace;
+
+	eval_tenant(state, op, econtext);
+	if (!*op->resnull &&
+		!is_tenant(tenant->identity,
+				   fetch_param(tenant->original,
+							   op->d.cparam.paramid - TENANT_PARAM,
+							   &workspace)))
+		eval_nobody(state, op, econtext);
+}
+
+/* How to evaluate it: decided once, where the caller's values are known. */
+static ExecEvalSubroutine
+find_evaluation(const TenantParams *tenant, int named)
+{
+	ParamListInfo original = tenant->original;
+
+	if (named == 0)
+		return eval_tenant;
+	if (tenant->identity == NULL || original == NULL ||
+		original->paramFetch || named > original->numParams)
+		return eval_tenant_if;
+	return is_tenant(tenant->identity, &original->params[named - 1]) ?
+		eval_tenant : eval_nobody;
+}
+
 static void
 compile_param(ParamListInfo params, Param *param, ExprState *state,
 			  Datum *resv, bool *resnull)
@@ -351,10 +429,11 @@ compile_param(ParamListInfo params, Param *param, ExprState *state,
 
 	scratch.resvalue = resv;
 	scratch.resnull = resnull;
-	if (param->paramid == TENANT_PARAM)
+	if (param->paramid >= TENANT_PARAM)
 	{
 		scratch.opcode = EEOP_PARAM_CALLBACK;
-		scratch.d.cparam.paramfunc = eval_tenant;
+		scratch.d.cparam.paramfunc =
+			find_evaluation(tenant, param->paramid - TENANT_PARAM);
 		scratch.d.cparam.paramarg = tenant;
 		scratch.d.cparam.paramid = param->paramid;
 		scratch.d.cparam.paramtype = param->paramtype;

@@ -70,6 +70,13 @@ extern bool tguard_plan_filters(void);
  */
 extern Expr *tguard_plan_tenant(TenantKeyKind kind);
 
+/*
+ * The tenant if the query's own parameter is the tenant, else NULL, for a plan
+ * in which "tenant" is a parameter too.  NULL pointer where there is no such
+ * expression.
+ */
+extern Expr *tguard_plan_tenant_if(const Param *named, const Expr *tenant);
+
 /* May this plan start?  Binds it to the tenant; errors as plan.c says. */
 extern void tguard_plan_admit(QueryDesc *queryDesc, int eflags);
 

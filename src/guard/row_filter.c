@@ -20,6 +20,7 @@
 #include "base/errors.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "guard/named_tenant.h"
 #include "guard/plan.h"
 #include "guard/row_filter.h"
 #include "nodes/makefuncs.h"
@@ -74,11 +75,11 @@ tguard_filter_column(const GuardedRelation *relation, Index varno)
 
 /* The filter of one relation; rows of no tenant pass where all may read. */
 static Expr *
-make_filter(const GuardedRelation *relation, Index varno, bool for_write)
+make_filter(const GuardedRelation *relation, Index varno, Expr *tenant,
+			bool for_write)
 {
 	Expr	   *column = tguard_filter_column(relation, varno);
-	Expr	   *filter = tguard_filter_clause(relation->kind, column,
-											  tguard_plan_tenant(relation->kind),
+	Expr	   *filter = tguard_filter_clause(relation->kind, column, tenant,
 											  relation->collation);
 	NullTest   *shared;
 
@@ -151,11 +152,11 @@ raise_parents(PlannerInfo *root, RelOptInfo *rel, Index level)
 }
 
 /*
- * Put the filter first.  A policy of the catalog may have produced the same
- * clause already, perhaps behind a user's own policy: it moves to the front.
+ * A policy of the catalog may have produced the filter already, perhaps behind
+ * a user's own policy.
  */
 static void
-add_security_qual(RangeTblEntry *rte, Expr *filter)
+drop_security_qual(RangeTblEntry *rte, const Expr *filter)
 {
 	ListCell   *lc;
 
@@ -170,7 +171,6 @@ add_security_qual(RangeTblEntry *rte, Expr *filter)
 			break;
 		}
 	}
-	rte->securityQuals = lcons(list_make1(filter), rte->securityQuals);
 }
 
 /* Is the relation, or the parent it was reached through, what is written? */
@@ -181,6 +181,26 @@ is_written(PlannerInfo *root, RelOptInfo *rel)
 
 	return target != 0 &&
 		(rel->relid == target || bms_is_member(target, rel->top_parent_relids));
+}
+
+/* Put the filter first. */
+static void
+add_security_qual(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
+				  const GuardedRelation *relation)
+{
+	Expr	   *tenant = tguard_plan_tenant(relation->kind);
+	bool		for_write = is_written(root, rel);
+	Expr	   *filter = make_filter(relation, rel->relid, tenant, for_write);
+	Expr	   *named = tenant;
+
+	if (rte->securityQuals != NIL)
+		drop_security_qual(rte, filter);
+	if (rel->reloptkind == RELOPT_BASEREL &&
+		relation->mode != RELATION_TENANT_OR_SHARED)
+		named = tguard_named_tenant(root, rel->relid, relation, tenant);
+	if (named != tenant)
+		filter = make_filter(relation, rel->relid, named, for_write);
+	rte->securityQuals = lcons(list_make1(filter), rte->securityQuals);
 }
 
 /* Pieces of every tenant's large values, with nothing that says whose. */
@@ -200,7 +220,6 @@ tguard_filter_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
 {
 	GuardedRelation relation = *tguard_relation(relid);
 	RangeTblEntry *rte;
-	bool		for_write;
 	Index		level;
 
 	if (relation.mode == RELATION_STORAGE)
@@ -214,8 +233,7 @@ tguard_filter_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
 
 	tguard_relation_demand_column(&relation);
 	rte = planner_rt_fetch(rel->relid, root);
-	for_write = is_written(root, rel);
-	add_security_qual(rte, make_filter(&relation, rel->relid, for_write));
+	add_security_qual(root, rel, rte, &relation);
 	level = list_length(rte->securityQuals);
 	root->qual_security_level = Max(root->qual_security_level, level);
 	if (rel->reloptkind == RELOPT_OTHER_MEMBER_REL)
