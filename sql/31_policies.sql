@@ -293,7 +293,9 @@ AS $$
 		SELECT 3, pg_catalog.format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', c.oid::regclass)
 		WHERE c.relrowsecurity AND NOT EXISTS (SELECT 1 FROM tenantguard.user_policies(c.oid) AS u)
 	) AS s
-	WHERE (tenantguard.recorded_relation(drop_policy_statements.relation)).mode <> 'exempt'
+	WHERE COALESCE((tenantguard.recorded_relation(drop_policy_statements.relation)).mode <> 'exempt',
+		tenantguard.has_policy(drop_policy_statements.relation, 'tenantguard_tenant')
+		OR tenantguard.has_policy(drop_policy_statements.relation, 'tenantguard_insert'))
 	ORDER BY c.oid, s.step, s.statement
 $$;
 COMMENT ON FUNCTION tenantguard.drop_policy_statements(regclass) IS

@@ -105,11 +105,11 @@ demand_declaration(FunctionCallInfo fcinfo)
 }
 
 /*
- * A partition or child is guarded by its parent: that, or nothing else, and in
- * force at once.
+ * A relation without a row is guarded by its parent or by its policies: that,
+ * or nothing else, and in force at once.
  */
 static bool
-weakens_inherited(Oid relid, FunctionCallInfo fcinfo)
+weakens_undeclared(Oid relid, FunctionCallInfo fcinfo)
 {
 	const GuardedRelation *relation = tguard_relation(relid);
 	RelationMode mode = tguard_mode_named(text_to_cstring(PG_GETARG_TEXT_PP(1)));
@@ -117,7 +117,8 @@ weakens_inherited(Oid relid, FunctionCallInfo fcinfo)
 	if (relation->own || !tguard_mode_holds(relation->mode))
 		return false;
 	if (!tguard_relation_in_force(relid) ||
-		(mode != relation->mode && mode != RELATION_TENANT))
+		(mode != relation->mode && mode != RELATION_TENANT &&
+		 mode != RELATION_ROOT))
 		return true;
 	return tguard_mode_filters(relation->mode) &&
 		get_attnum(relid, NameStr(*PG_GETARG_NAME(2))) != relation->column;
@@ -163,10 +164,12 @@ tenantguard_record_relation(PG_FUNCTION_ARGS)
 		nulls[i] = PG_ARGISNULL(i);
 		values[i] = nulls[i] ? (Datum) 0 : PG_GETARG_DATUM(i);
 	}
-	if (!bypass && weakens_inherited(relid, fcinfo))
+	if (!bypass && weakens_undeclared(relid, fcinfo))
 		tguard_bypass_demand(REASON_DDL,
 							 psprintf("change how relation \"%s\" is guarded",
 									  get_rel_name(relid)),
+							 tguard_relation(relid)->by_policy ?
+							 "its policies say how it is guarded." :
 							 "it is guarded like the parent it inherits from.");
 	if (!tguard_catalog_write(relid, values, nulls, bypass))
 		tguard_bypass_demand(REASON_DDL,

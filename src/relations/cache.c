@@ -8,7 +8,9 @@
  * the data.  A partition or an inheritance child is guarded like its parent,
  * so that naming it directly gains nothing; but one with a row of its own
  * waits, too, until its row security is enabled, since a parallel restore
- * enables the parent's while the partitions are still being filled.
+ * enables the parent's while the partitions are still being filled.  Where no
+ * row says anything, the generated policies do, which a dump of the schema
+ * alone keeps.
  *
  * Answers are kept per backend until a relcache invalidation for the relation
  * arrives.  The catalog sends one for a relation, and for all its children,
@@ -27,6 +29,7 @@
 #include "miscadmin.h"
 #include "relations/cache.h"
 #include "relations/catalog.h"
+#include "relations/policy.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -124,7 +127,7 @@ inherit_from_parents(GuardedRelation *entry)
 	{
 		GuardedRelation parent = *tguard_relation(lfirst_oid(lc));
 
-		if (parent.mode == RELATION_UNGUARDED ||
+		if (parent.mode == RELATION_UNGUARDED || parent.by_policy ||
 			parent.mode == RELATION_EXEMPT)
 			continue;
 		entry->mode = parent.mode;
@@ -174,6 +177,17 @@ apply_own_row(GuardedRelation *entry, const CatalogRow *row)
 		set_column(entry, row->column);
 }
 
+/* A relation of which no row says anything: what its policies say. */
+static void
+apply_policy(GuardedRelation *entry)
+{
+	AttrNumber	column;
+
+	entry->by_policy = tguard_policy_read(entry->relid, &entry->mode, &column);
+	if (tguard_mode_filters(entry->mode))
+		set_column(entry, get_attname(entry->relid, column, false));
+}
+
 /* The relation that a TOAST relation stores values for. */
 static Oid
 find_toast_owner(Oid relid)
@@ -213,9 +227,10 @@ static void
 describe(GuardedRelation *entry)
 {
 	CatalogRow	row;
+	char		kind = get_rel_relkind(entry->relid);
 
 	entry->mode = RELATION_UNGUARDED;
-	if (get_rel_relkind(entry->relid) == RELKIND_TOASTVALUE)
+	if (kind == RELKIND_TOASTVALUE)
 	{
 		if (tguard_mode_filters(tguard_relation(find_toast_owner(entry->relid))->mode))
 			entry->mode = RELATION_STORAGE;
@@ -224,6 +239,9 @@ describe(GuardedRelation *entry)
 	inherit_from_parents(entry);
 	if (tguard_catalog_read(entry->relid, &row))
 		apply_own_row(entry, &row);
+	else if (entry->mode == RELATION_UNGUARDED &&
+			 (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE))
+		apply_policy(entry);
 	if (tguard_mode_filters(entry->mode))
 		entry->foreign = has_foreign_member(entry->relid);
 }

@@ -25,6 +25,7 @@ typedef struct GuardedRelation
 	bool		valid;
 	RelationMode mode;
 	bool		own;			/* has a row of its own, not its parent's */
+	bool		by_policy;		/* has none, but the generated policies */
 	bool		lost;			/* the tenant column is gone, or unfit */
 	bool		below;			/* unguarded, but one of its children is not */
 	bool		foreign;		/* it, or one of its children, is stored

@@ -119,8 +119,7 @@ for my $how (sort keys %restore)
 	complete($database, $how);
 }
 
-# Section by section, which is how several jobs restore partitions: within one
-# call a parent's row security may come before the rows of its partitions.
+# Section by section, each with several jobs
 $node->safe_psql('postgres', 'CREATE DATABASE sections TEMPLATE template0');
 for my $section (qw(pre-data data post-data))
 {
@@ -134,5 +133,27 @@ $node->safe_psql('postgres', 'CREATE DATABASE bare TEMPLATE template0');
 $node->command_ok([ 'pg_restore', '-s', '-d', $node->connstr('bare'), "$dir/all.dump" ], 'the schema alone');
 refused($node, 'bare', 'SELECT id FROM notes', 'no_context', 'it holds ordinary roles',
 	extra_params => [ '-U', 'app' ]);
+# ... the policies are all that says so, and they hold a superuser as well
+my @guarded = split /\n/, $node->safe_psql('postgres',
+	q{SELECT relation FROM tenantguard.relations WHERE mode IN ('tenant', 'root', 'tenant_or_shared') ORDER BY 1});
+is($node->safe_psql('bare', 'SELECT count(*) FROM tenantguard.relations'), '0', 'without a record');
+refused($node, 'bare', "SELECT * FROM $_", 'no_context', "it holds a superuser in $_") for @guarded;
+refused($node, 'bare', 'INSERT INTO organizations (id) VALUES (1)', 'no_context', 'who does not write either');
+refused($node, 'bare', q{SELECT tenantguard.exempt('notes', 'mine')}, 'ddl_refused', 'nor takes a table out');
+refused($node, 'bare', q{SELECT tenantguard.record_relation('notes', 'exempt', NULL, 'mine', NULL)}, 'ddl_refused',
+	'by the record alone');
+refused($node, 'bare', 'ALTER TABLE notes DISABLE ROW LEVEL SECURITY', 'ddl_refused', 'by ALTER TABLE');
+refused($node, 'bare', 'DROP POLICY tenantguard_tenant ON notes', 'ddl_refused', 'or by the policy');
+rows_are($node, 'bare', q{BEGIN; SELECT FROM tenantguard.begin_bypass('first tenant');
+	INSERT INTO organizations (id, status) VALUES (1, 'active'); COMMIT;
+	BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO notes (id, body) VALUES (1, 'first') RETURNING org_id; COMMIT;},
+	'1', 'a tenant works in it');
+$node->safe_psql('bare', q{SELECT tenantguard.adopt_registry('organizations', 'id', 'status');
+	SELECT tenantguard.protect_all('public');});
+refused($node, 'bare', q{BEGIN; SET LOCAL app.current_org_id = '9'; SELECT id FROM notes; COMMIT;}, 'unknown_tenant',
+	'the registry is adopted anew without a bypass');
+$node->safe_psql('bare', q{BEGIN; SELECT FROM tenantguard.begin_bypass('start over');
+	SELECT count(*) FROM tenantguard.unprotect('notes', 'test'); COMMIT;});
+is($node->safe_psql('bare', 'SELECT count(*) FROM notes'), '1', 'and a table is taken out under one');
 
 done_testing();

@@ -1,0 +1,75 @@
+/*
+ * policy.c
+ *	  What a relation's own policies say of how it is guarded.
+ *
+ * A dump of the schema alone brings the policies and not the record.  They
+ * hold ordinary roles; read here, they hold everybody.
+ */
+#include "postgres.h"
+
+#include "nodes/primnodes.h"
+#include "relations/policy.h"
+#include "rewrite/rowsecurity.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+
+/* Does the condition call visible() or visible_or_shared() for a column? */
+static bool
+read_condition(Expr *condition, RelationMode *mode, AttrNumber *column)
+{
+	const TguardExtension *ext = tguard_extension();
+	FuncExpr   *call = (FuncExpr *) condition;
+	Node	   *argument;
+
+	if (condition == NULL || !IsA(call, FuncExpr) || call->args == NIL)
+		return false;
+	argument = linitial(call->args);
+	if (IsA(argument, RelabelType))
+		argument = (Node *) ((RelabelType *) argument)->arg;
+	if (!IsA(argument, Var))
+		return false;
+	*column = ((Var *) argument)->varattno;
+	for (TenantKeyKind kind = 0; kind < KEY_KINDS; kind++)
+	{
+		*mode = call->funcid == ext->visible[kind] ? RELATION_TENANT :
+			RELATION_TENANT_OR_SHARED;
+		if (call->funcid == ext->visible[kind] ||
+			call->funcid == ext->visible_or_shared[kind])
+			return true;
+	}
+	return false;
+}
+
+bool
+tguard_policy_read(Oid relid, RelationMode *mode, AttrNumber *column)
+{
+	Relation	relation = RelationIdGetRelation(relid);
+	bool		found = false;
+	ListCell   *lc;
+
+	if (!RelationIsValid(relation))
+		return false;
+	if (relation->rd_rsdesc)
+	{
+		foreach(lc, relation->rd_rsdesc->policies)
+		{
+			RowSecurityPolicy *policy = lfirst(lc);
+
+			if (policy->permissive || policy->policy_name == NULL)
+				continue;
+			if (strcmp(policy->policy_name, "tenantguard_tenant") == 0 &&
+				read_condition(policy->qual, mode, column))
+			{
+				found = true;
+				break;
+			}
+			if (strcmp(policy->policy_name, "tenantguard_insert") == 0)
+			{
+				*mode = RELATION_SHARED;
+				found = true;
+			}
+		}
+	}
+	RelationClose(relation);
+	return found;
+}
