@@ -63,6 +63,19 @@
 	PG_FUNCTION_INFO_V1(name)
 #endif
 
+/* 16: permissions left the range table, and the hook that checks them. */
+#if PG_VERSION_NUM >= 160000
+#define TGUARD_PERMS_ARGS List *rangeTable, List *permInfos, bool ereport_on_violation
+#define TGUARD_PERMS_PASS rangeTable, permInfos, ereport_on_violation
+#define TGUARD_PERMS_LIST permInfos
+typedef RTEPermissionInfo TguardPerms;
+#else
+#define TGUARD_PERMS_ARGS List *rangeTable, bool ereport_on_violation
+#define TGUARD_PERMS_PASS rangeTable, ereport_on_violation
+#define TGUARD_PERMS_LIST rangeTable
+typedef RangeTblEntry TguardPerms;
+#endif
+
 /*
  * 16: permissions left the range table, and the default expressions of COPY
  * are found by attribute number.

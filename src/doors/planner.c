@@ -73,7 +73,10 @@ guard_planner(Query *parse, const char *query_string, int cursorOptions,
 	{
 		if (parse->commandType != CMD_SELECT)
 			tguard_extension_demand_whole();
-		return next_planner(parse, query_string, cursorOptions, boundParams);
+		result = next_planner(parse, query_string, cursorOptions, boundParams);
+		if (tguard_extension() != NULL)
+			tguard_plan_demand_unguarded(result);
+		return result;
 	}
 	PG_TRY();
 	{

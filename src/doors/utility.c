@@ -7,7 +7,6 @@
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "doors/doors.h"
-#include "guard/copy_from.h"
 #include "guard/copy_to.h"
 #include "guard/ddl_rules.h"
 #include "guard/own_objects.h"
@@ -75,31 +74,6 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 	PG_END_TRY();
 }
 
-/* COPY FROM a guarded relation, where the server cannot do it. */
-static bool
-copy_from(PlannedStmt *pstmt, const char *queryString,
-		  QueryEnvironment *queryEnv, QueryCompletion *qc)
-{
-	CopyStmt   *statement = (CopyStmt *) pstmt->utilityStmt;
-	ParseState *pstate;
-	uint64		processed;
-	bool		done;
-	int			depth;
-
-	if (!statement->is_from)
-		return false;
-	depth = tguard_reference_enter_utility(false);
-	pstate = make_parsestate(NULL);
-	pstate->p_sourcetext = queryString;
-	pstate->p_queryEnv = queryEnv;
-	done = tguard_copy_from(pstate, copyObject(statement), &processed);
-	free_parsestate(pstate);
-	tguard_reference_leave(depth);
-	if (done && qc)
-		SetQueryCompletion(qc, CMDTAG_COPY, processed);
-	return done;
-}
-
 static void
 guard_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			  ProcessUtilityContext context, ParamListInfo params,
@@ -120,7 +94,7 @@ guard_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	last_words = tguard_own_last_words(statement);
 	if (IsA(statement, CopyStmt))
 	{
-		if (copy_from(pstmt, queryString, queryEnv, qc))
+		if (tguard_copy_door(pstmt, queryString, context, queryEnv, qc))
 			return;
 		pstmt = copyObject(pstmt);
 		pstmt->utilityStmt = (Node *)
@@ -136,4 +110,5 @@ tguard_utility_door_open(void)
 {
 	next_utility = ProcessUtility_hook ? ProcessUtility_hook : standard_ProcessUtility;
 	ProcessUtility_hook = guard_utility;
+	tguard_copy_door_open(next_utility);
 }

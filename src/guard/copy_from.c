@@ -264,8 +264,8 @@ require_tenant(void)
 	return identity;
 }
 
-bool
-tguard_copy_from(ParseState *pstate, CopyStmt *statement, uint64 *processed)
+Oid
+tguard_copy_from_relation(CopyStmt *statement)
 {
 	Oid			relid = RangeVarGetRelid(statement->relation,
 										 RowExclusiveLock, true);
@@ -275,10 +275,10 @@ tguard_copy_from(ParseState *pstate, CopyStmt *statement, uint64 *processed)
 	Relation	relation;
 
 	if (!OidIsValid(relid))
-		return false;
+		return InvalidOid;
 	guarded = *tguard_relation(relid);
 	if (!tguard_mode_holds(guarded.mode) && !guarded.below)
-		return false;
+		return InvalidOid;
 	if (!tguard_mode_filters(guarded.mode) || guarded.mode == RELATION_ROOT ||
 		!guard)
 		tguard_bypass_demand(guarded.mode == RELATION_SHARED ? REASON_SHARED :
@@ -288,22 +288,33 @@ tguard_copy_from(ParseState *pstate, CopyStmt *statement, uint64 *processed)
 							 "nothing would say whose the new rows are.");
 	policies = check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED;
 	if (!guard && !policies)
-		return false;
+		return InvalidOid;
+	if (!policies)
+		return relid;
 
 	relation = table_open(relid, NoLock);
-	if (policies && has_user_policy(relation))
-	{
-		table_close(relation, NoLock);
-		return false;			/* the server refuses it */
-	}
+	if (has_user_policy(relation))
+		relid = InvalidOid;		/* the server refuses it */
+	table_close(relation, NoLock);
+	return relid;
+}
+
+uint64
+tguard_copy_from(ParseState *pstate, Oid relid, CopyStmt *statement)
+{
+	Relation	relation = table_open(relid, NoLock);
+	GuardedRelation guarded = *tguard_relation(relid);
+	bool		guard = (tguard_mode() == MODE_GUARD);
+	uint64		processed;
+
 	demand_server_access(statement);
 	if (guard)
 	{
 		tguard_relation_demand_column(&guarded);
 		refuse_triggers(relation);
 	}
-	*processed = load(pstate, statement, relation, &guarded,
-					  guard ? require_tenant() : NULL);
+	processed = load(pstate, statement, relation, &guarded,
+					 guard ? require_tenant() : NULL);
 	table_close(relation, NoLock);
-	return true;
+	return processed;
 }

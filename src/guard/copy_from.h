@@ -9,14 +9,21 @@
 #include "parser/parse_node.h"
 
 /*
- * Run a COPY FROM that reaches a guarded relation, if the server itself would
- * not hold it to the tenant, or refuse it.  Returns false where the server
- * may run it by itself; otherwise sets the number of rows.
+ * The relation of a COPY FROM that the server itself would not hold to the
+ * tenant, or would refuse: locked.  InvalidOid where the server may run the
+ * statement by itself.
+ *
+ * Errors: copy_refused, shared_read_only.
+ */
+extern Oid	tguard_copy_from_relation(CopyStmt *statement);
+
+/*
+ * Run such a statement; returns the number of rows.
  *
  * Errors: those of the server's own COPY, the context's (context.h),
- * foreign_tenant with the line, copy_refused, shared_read_only.
+ * foreign_tenant with the line, copy_refused.
  */
-extern bool tguard_copy_from(ParseState *pstate, CopyStmt *statement,
-							 uint64 *processed);
+extern uint64 tguard_copy_from(ParseState *pstate, Oid relid,
+							   CopyStmt *statement);
 
 #endif							/* TGUARD_COPY_FROM_H */

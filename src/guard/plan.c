@@ -38,6 +38,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/params.h"
+#include "relations/cache.h"
 #include "tcop/pquery.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
@@ -530,6 +531,18 @@ refuse_plan(const char *found)
 			 errdetail(REASON_PLAN_MISMATCH ": %s", found),
 			 tguard_reason(REASON_PLAN_MISMATCH),
 			 errhint("Run the statement again: it will be planned anew.")));
+}
+
+void
+tguard_plan_demand_unguarded(const PlannedStmt *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->relationOids)
+	{
+		if (tguard_mode_holds(tguard_relation(lfirst_oid(lc))->mode))
+			refuse_plan("it was planned before the extension was created.");
+	}
 }
 
 bool

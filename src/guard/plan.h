@@ -77,6 +77,12 @@ extern Expr *tguard_plan_tenant(TenantKeyKind kind);
  */
 extern Expr *tguard_plan_tenant_if(const Param *named, const Expr *tenant);
 
+/*
+ * Refuse a plan of guarded relations that was begun when there was no
+ * extension: the planner waited for a lock of whoever created it.
+ */
+extern void tguard_plan_demand_unguarded(const PlannedStmt *plan);
+
 /* May this plan start?  Binds it to the tenant; errors as plan.c says. */
 extern void tguard_plan_admit(QueryDesc *queryDesc, int eflags);
 
