@@ -11,15 +11,10 @@ use warnings;
 use File::Temp ();
 use IPC::Open3;
 
-our $SUPERUSER = $ENV{PGUSER} || 'postgres';
-our %ROLE = (
-	app       => 'helpdesk_app',
-	owner     => 'helpdesk_owner',
-	migration => 'helpdesk_migration',
-	superuser => $SUPERUSER);
+# What the words app, owner and so on mean in the demo that runs.
+our %ROLE = (superuser => $ENV{PGUSER} || 'postgres');
 
-# The psql of the server's version, where the caller has one in mind.
-my $psql = $ENV{PG_BINDIR} ? "$ENV{PG_BINDIR}/psql" : $ENV{PSQL} || 'psql';
+my $MARK = 'tenantguard demo: dropped and made again by every run';
 
 $ENV{PGOPTIONS} =
   join(' ', grep { defined } $ENV{PGOPTIONS}, '-c client_min_messages=warning');
@@ -39,11 +34,19 @@ sub run
 	return { lines => \@lines, status => $?, complaint($err) };
 }
 
+# A client of the server's version, where the caller has one in mind.
+sub program
+{
+	my ($name) = @_;
+	return "$ENV{PG_BINDIR}/$name" if $ENV{PG_BINDIR};
+	return $ENV{ uc $name } || $name;
+}
+
 sub command
 {
 	my ($database, $role) = @_;
 	return (
-		$psql, '-XqAt', '-v', 'ON_ERROR_STOP=1', '-U', $ROLE{$role}, '-d',
+		program('psql'), '-XqAt', '-v', 'ON_ERROR_STOP=1', '-U', $ROLE{$role}, '-d',
 		$database, '-f', '-');
 }
 
@@ -89,6 +92,28 @@ sub run_file
 	open my $in, '<', $file or die "cannot read $file: $!\n";
 	local $/;
 	return ask($database, 'superuser', scalar <$in>);
+}
+
+# ----------------------------------------------------------------------
+# A demo's database
+# ----------------------------------------------------------------------
+
+# Makes a database, in place of what an earlier run left; one of that name
+# that no demo made stops it.
+sub make_database
+{
+	my ($database, $how) = @_;
+	my ($mark) = ask('postgres', 'superuser',
+		"SELECT coalesce(shobj_description(oid, 'pg_database'), '')"
+		  . " FROM pg_database WHERE datname = '$database'");
+	die "database \"$database\" exists and is not this demo's\n"
+	  if defined $mark && $mark ne $MARK;
+	ask('postgres', 'superuser', <<"SQL");
+DROP DATABASE IF EXISTS $database WITH (FORCE);
+CREATE DATABASE $database $how;
+COMMENT ON DATABASE $database IS '$MARK';
+ALTER DATABASE $database SET timezone = 'UTC';
+SQL
 }
 
 # The command line of a statement run beside a script, for psql's \!.
