@@ -11,6 +11,7 @@
 #include "guard/report.h"
 #include "guard/row_filter.h"
 #include "guard/write_check.h"
+#include "optimizer/optimizer.h"
 #include "optimizer/paths.h"
 #include "optimizer/plancat.h"
 #include "optimizer/planner.h"
@@ -29,7 +30,17 @@ guard_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 	tguard_plan_note_analyzed(query);
 }
 
-/* Give a plan for any tenant the cost of a sample planned for one. */
+/*
+ * What a kept plan costs for each of its relations, opened or not: the server
+ * locks it before each execution.  The unit is what plancache.c takes to plan
+ * one relation, 1000 * cpu_operator_cost; a lock needs a sixteenth of that.
+ */
+#define LOCK_COST (60 * cpu_operator_cost)
+
+/*
+ * Give a plan for any tenant the cost of a sample planned for one.  Where it
+ * has hundreds of partitions to lock, planning anew is cheaper.
+ */
 static void
 cost_by_sample(Planning *state, PlannedStmt *plan, Query *sample,
 			   const char *query_string, int cursorOptions)
@@ -40,8 +51,10 @@ cost_by_sample(Planning *state, PlannedStmt *plan, Query *sample,
 	state->purpose = PLAN_ONE_TENANT;
 	other = next_planner(sample, query_string, cursorOptions, NULL);
 	state->purpose = purpose;
-	plan->planTree->total_cost = Min(plan->planTree->total_cost,
-									 other->planTree->total_cost);
+	plan->planTree->total_cost =
+		Min(plan->planTree->total_cost,
+			other->planTree->total_cost +
+			LOCK_COST * list_length(plan->rtable));
 }
 
 static PlannedStmt *

@@ -14,7 +14,7 @@ sub connect
 {
 	my ($class, $path, $user, $database) = @_;
 	my $socket = IO::Socket::UNIX->new(Peer => $path) or return;
-	my $self = bless { socket => $socket, path => $path }, $class;
+	my $self = bless { socket => $socket, path => $path, out => '' }, $class;
 	my $body = pack('N (Z*)* x', 196608,
 		user => $user, database => $database);
 	print $socket pack('N', length($body) + 4) . $body;
@@ -51,6 +51,16 @@ sub execute
 	return $self->finish;
 }
 
+# Run a COPY ... FROM STDIN; the data goes out in messages of psql's size.
+sub copy_in
+{
+	my ($self, $sql, $data) = @_;
+	$self->query($sql);
+	$self->put('d', $_) for unpack '(a8192)*', $data;
+	$self->put('c', '');
+	return $self->finish;
+}
+
 sub put
 {
 	my ($self, $type, $body) = @_;
@@ -58,32 +68,43 @@ sub put
 	return;
 }
 
-# Flush, then read until the server is ready; dies of its first error.
+# Flush, then read until the server is ready, for data of a COPY or for the
+# next statement; dies of its first error.
 # Returns the answer as one string, rows sorted and the command's tag last,
 # for comparison; remembers the backend's process id.
 sub finish
 {
 	my ($self) = @_;
-	my $socket = $self->{socket};
 	my (@rows, $tag, $error);
 
 	# A server that finds its next message waiting saves the instructions of
 	# going to sleep, so counts repeat only when it always has gone to sleep.
 	select undef, undef, undef, $self->{pause} if $self->{pause};
-	syswrite $socket, $self->{out} if $self->{out};
-	$self->{out} = '';
+	$self->flush;
 	while (1)
 	{
 		my ($type, $body) = $self->message;
-		push @rows, $body if $type eq 'D';
+		push @rows, $body if $type eq 'D' or $type eq 'd';
 		$tag = $body if $type eq 'C';
 		$self->{pid} = unpack 'N', $body if $type eq 'K';
 		$error //= join ': ', $body =~ /(?:^|\0)[CMD]([^\0]+)/g
 		  if $type eq 'E';
-		last if $type eq 'Z' or ($type eq 'E' and !$self->{pid});
+		last if $type eq 'Z' or $type eq 'G' or ($type eq 'E' and !$self->{pid});
 	}
 	die "$error\n" if defined $error;
 	return join "\n", sort(@rows), $tag // '';
+}
+
+sub flush
+{
+	my ($self) = @_;
+	while (length $self->{out})
+	{
+		my $sent = syswrite($self->{socket}, $self->{out})
+		  // die "the server closed the connection\n";
+		substr $self->{out}, 0, $sent, '';
+	}
+	return;
 }
 
 sub message

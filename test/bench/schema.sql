@@ -29,6 +29,18 @@ FROM generate_series(0, 15) i
 \gexec
 INSERT INTO parted SELECT org_id, id, title FROM tickets;
 
+-- Many partitions take long to make, so only those have them who are measured.
+SELECT :'schema' IN ('hand', 'guarded') AS many
+\gset
+\if :many
+CREATE TABLE many (LIKE parted INCLUDING ALL) PARTITION BY HASH (org_id);
+SELECT format('CREATE TABLE many_%s PARTITION OF many '
+              'FOR VALUES WITH (MODULUS 1000, REMAINDER %s)', i, i)
+FROM generate_series(0, 999) i
+\gexec
+INSERT INTO many SELECT org_id, id, title FROM tickets;
+\endif
+
 CREATE TABLE projects (org_id bigint NOT NULL, id bigint NOT NULL,
     name text NOT NULL, PRIMARY KEY (:key));
 CREATE TABLE users (LIKE projects INCLUDING ALL);
@@ -64,5 +76,8 @@ CREATE ROLE :role LOGIN;
 ALTER ROLE :role SET search_path = :schema;
 GRANT USAGE ON SCHEMA :schema TO :role;
 GRANT ALL ON ALL TABLES IN SCHEMA :schema TO :role;
+\if :many
+VACUUM (FREEZE, ANALYZE) many;
+\endif
 VACUUM (FREEZE, ANALYZE) tickets, readings, parted, projects, users, labels,
     tasks, comments;
