@@ -110,6 +110,42 @@ CREATE TABLE late (org_id bigint NOT NULL, id int NOT NULL);
 INSERT INTO late VALUES (1, 1), (2, 2);
 EXECUTE early;
 
+-- Over few partitions a plan is kept; over many, whose locks would cost more
+-- than planning anew, it is not.
+RESET plan_cache_mode;
+CREATE TABLE few (org_id bigint NOT NULL REFERENCES orgs, id int NOT NULL, PRIMARY KEY (org_id, id)) PARTITION BY HASH (org_id);
+CREATE TABLE many (LIKE few INCLUDING ALL) PARTITION BY HASH (org_id);
+DO $$
+BEGIN
+	FOR i IN 0 .. 159 LOOP
+		EXECUTE format('CREATE TABLE many_%s PARTITION OF many FOR VALUES WITH (MODULUS 160, REMAINDER %s)', i, i);
+		IF i < 16 THEN
+			EXECUTE format('CREATE TABLE few_%s PARTITION OF few FOR VALUES WITH (MODULUS 16, REMAINDER %s)', i, i);
+		END IF;
+	END LOOP;
+END $$;
+INSERT INTO few SELECT o, i FROM generate_series(1, 9) AS o, generate_series(1, 1000) AS i;
+INSERT INTO many TABLE few;
+ANALYZE few, many;
+SELECT count(*) > 0 AS protected FROM tenantguard.protect('few');
+SELECT count(*) > 0 AS protected FROM tenantguard.protect('many', 'org_id');
+PREPARE of_few (int) AS SELECT org_id FROM few WHERE id = $1;
+PREPARE of_many (int) AS SELECT org_id FROM many WHERE id = $1;
+BEGIN; SET LOCAL app.current_org_id = '4';
+DO $$
+DECLARE
+	answer bigint;
+BEGIN
+	FOR i IN 1 .. 8 LOOP
+		EXECUTE format('EXECUTE of_few(%s)', i) INTO STRICT answer;
+		ASSERT answer = 4;
+		EXECUTE format('EXECUTE of_many(%s)', i) INTO STRICT answer;
+		ASSERT answer = 4;
+	END LOOP;
+END $$;
+COMMIT;
+SELECT name, custom_plans, generic_plans FROM pg_prepared_statements WHERE name LIKE 'of%' ORDER BY name;
+
 SET client_min_messages = error;
 DROP EXTENSION tenantguard CASCADE;
 DROP SCHEMA plans CASCADE;
