@@ -6,10 +6,12 @@
 #define TGUARD_COMPAT_H
 
 #include "commands/copyfrom_internal.h"
+#include "commands/progress.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "parser/parse_node.h"
 #include "storage/proc.h"
+#include "utils/backend_progress.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/rel.h"
@@ -26,10 +28,12 @@
 #if PG_VERSION_NUM >= 180000
 #define TGUARD_RUN_ARGS QueryDesc *queryDesc, ScanDirection direction, uint64 count
 #define TGUARD_RUN_PASS queryDesc, direction, count
+#define tguard_run_all(query) ExecutorRun(query, ForwardScanDirection, 0)
 #define tguard_primary_key(rel) RelationGetPrimaryKeyIndex(rel, false)
 #else
 #define TGUARD_RUN_ARGS QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
 #define TGUARD_RUN_PASS queryDesc, direction, count, execute_once
+#define tguard_run_all(query) ExecutorRun(query, ForwardScanDirection, 0, true)
 #define tguard_primary_key(rel) RelationGetPrimaryKeyIndex(rel)
 #endif
 
@@ -96,13 +100,31 @@ tguard_demand_insert(ParseState *pstate, ParseNamespaceItem *nsitem,
 #endif
 }
 
-/* The value of a column that COPY FROM does not read, whatever its default. */
+static inline void
+tguard_query_set_rtable(Query *query, ParseState *pstate)
+{
+	query->rtable = pstate->p_rtable;
+#if PG_VERSION_NUM >= 160000
+	query->rteperminfos = pstate->p_rteperminfos;
+#endif
+}
+
+/*
+ * The default of a column in COPY FROM: for one that is not read always, for
+ * one that is read where the input says DEFAULT, which 16 brought.
+ */
 static inline void
 tguard_copy_set_default(CopyFromState copy, AttrNumber column,
-						ExprState *value)
+						ExprState *value, bool is_read)
 {
 	int			slot = 0;
 
+#if PG_VERSION_NUM >= 160000
+	if (is_read && copy->opts.default_print)
+		copy->defexprs[column - 1] = value;
+#endif
+	if (is_read)
+		return;
 	while (slot < copy->num_defaults && copy->defmap[slot] != column - 1)
 		slot++;
 	if (slot == copy->num_defaults)
@@ -112,6 +134,61 @@ tguard_copy_set_default(CopyFromState copy, AttrNumber column,
 	copy->defexprs[column - 1] = value;
 #else
 	copy->defexprs[slot] = value;
+#endif
+}
+
+/* 18: COPY FROM may limit how many rows are skipped, and be silent on them. */
+static inline void
+tguard_copy_demand_limit(CopyFromState copy)
+{
+#if PG_VERSION_NUM >= 180000
+	if (copy->opts.reject_limit > 0 &&
+		copy->num_errors > copy->opts.reject_limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("skipped more than REJECT_LIMIT (%lld) rows due to data type incompatibility",
+						(long long) copy->opts.reject_limit)));
+#endif
+}
+
+static inline bool
+tguard_copy_is_silent(CopyFromState copy)
+{
+#if PG_VERSION_NUM >= 180000
+	return copy->opts.log_verbosity < COPY_LOG_VERBOSITY_DEFAULT;
+#else
+	return false;
+#endif
+}
+
+/* 17: COPY FROM may skip rows that are malformed.  Is the last one such? */
+static inline bool
+tguard_copy_skips_row(CopyFromState copy)
+{
+#if PG_VERSION_NUM >= 170000
+	if (copy->opts.on_error == COPY_ON_ERROR_STOP ||
+		!copy->escontext->error_occurred)
+		return false;
+	copy->escontext->error_occurred = false;
+	pgstat_progress_update_param(PROGRESS_COPY_TUPLES_SKIPPED,
+								 copy->num_errors);
+	tguard_copy_demand_limit(copy);
+	return true;
+#else
+	return false;
+#endif
+}
+
+static inline void
+tguard_copy_tell_skipped(CopyFromState copy)
+{
+#if PG_VERSION_NUM >= 170000
+	if (copy->num_errors > 0 && !tguard_copy_is_silent(copy))
+		ereport(NOTICE,
+				errmsg_plural("%llu row was skipped due to data type incompatibility",
+							  "%llu rows were skipped due to data type incompatibility",
+							  (unsigned long long) copy->num_errors,
+							  (unsigned long long) copy->num_errors));
 #endif
 }
 

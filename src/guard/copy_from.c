@@ -6,14 +6,14 @@
  * lets all others load what they like.  So there is a path of our own over the
  * server's COPY functions, which makes every check that the server makes, in
  * its order: server files and programs, INSERT privilege by column (with the
- * executor's permission hook), read-only transactions.  What it adds is one
- * condition that raises on a foreign row, with the line, and the tenant for a
- * column that the list leaves out.  The condition is stable, so that rows go
- * on being inserted in batches.
+ * executor's permission hook), columns in WHERE, read-only transactions.  What
+ * it adds is one condition that raises on a foreign row, with the line, and
+ * the tenant for a column that the list leaves out.  The condition is stable,
+ * so that rows go on being inserted in batches.
  *
  * It is evaluated before BEFORE ROW triggers, which could still change the
- * tenant; a relation that has one takes INSERT.  Policies of the user's own
- * are the server's business: where one applies, its refusal stands.
+ * tenant; where there is one, copy_rows.c checks after it.  Policies of the
+ * user's own are the server's business: where one applies, its refusal stands.
  */
 #include "postgres.h"
 
@@ -28,6 +28,7 @@
 #include "commands/copy.h"
 #include "executor/executor.h"
 #include "guard/copy_from.h"
+#include "guard/copy_rows.h"
 #include "guard/row_filter.h"
 #include "guard/visible.h"
 #include "miscadmin.h"
@@ -99,6 +100,34 @@ written_columns(Relation relation, List *attlist)
 	return result;
 }
 
+/* Generated columns have no value yet when WHERE is evaluated. */
+static void
+demand_computed(Oid relid, Node *where)
+{
+	Relation	relation = table_open(relid, NoLock);
+	TupleDesc	desc = RelationGetDescr(relation);
+	Bitmapset  *columns = NULL;
+	bool		whole;
+
+	pull_varattnos(where, 1, &columns);
+	whole = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, columns);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (attribute->attgenerated && !attribute->attisdropped &&
+			(whole || bms_is_member(attribute->attnum -
+									FirstLowInvalidHeapAttributeNumber,
+									columns)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+					 errmsg("generated columns are not supported in COPY FROM WHERE conditions"),
+					 errdetail("Column \"%s\" is a generated column.",
+							   NameStr(attribute->attname))));
+	}
+	table_close(relation, NoLock);
+}
+
 /* The statement's own WHERE, as a list of conditions. */
 static List *
 transform_where(ParseState *pstate, ParseNamespaceItem *nsitem, Node *where)
@@ -109,6 +138,7 @@ transform_where(ParseState *pstate, ParseNamespaceItem *nsitem, Node *where)
 	where = transformExpr(pstate, where, EXPR_KIND_COPY_WHERE);
 	where = coerce_to_boolean(pstate, where, "WHERE");
 	assign_expr_collations(pstate, where);
+	demand_computed(nsitem->p_rte->relid, where);
 	where = eval_const_expressions(NULL, where);
 	where = (Node *) canonicalize_qual((Expr *) where, false);
 	return make_ands_implicit((Expr *) where);
@@ -119,35 +149,51 @@ transform_where(ParseState *pstate, ParseNamespaceItem *nsitem, Node *where)
  * ---------------------------------------------------------------------
  */
 
+/* Can a trigger change the row after COPY's own condition has judged it? */
 static bool
-has_insert_trigger(Relation relation)
+has_row_trigger(Relation relation)
 {
 	return relation->trigdesc && relation->trigdesc->trig_insert_before_row;
 }
 
-static void
-refuse_triggers(Relation relation)
+static bool
+changes_rows(Relation relation)
 {
-	List	   *all = find_all_inheritors(RelationGetRelid(relation),
-										  RowExclusiveLock, NULL);
+	List	   *leaves;
 	ListCell   *lc;
 
-	foreach(lc, all)
+	if (relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return has_row_trigger(relation);
+	leaves = find_all_inheritors(RelationGetRelid(relation),
+								 RowExclusiveLock, NULL);
+	foreach(lc, leaves)
 	{
 		Relation	member = table_open(lfirst_oid(lc), NoLock);
-		bool		triggered = has_insert_trigger(member);
+		bool		triggered = has_row_trigger(member);
 
 		table_close(member, NoLock);
 		if (triggered)
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("cannot copy into guarded relation \"%s\"",
-							RelationGetRelationName(relation)),
-					 errdetail(REASON_COPY ": relation \"%s\" has a BEFORE ROW trigger, which runs after the check and could change the tenant.",
-							   get_rel_name(lfirst_oid(lc))),
-					 tguard_reason(REASON_COPY),
-					 errhint("Use INSERT, or copy into a temporary table and INSERT from there.")));
+			return true;
 	}
+	return false;
+}
+
+/*
+ * A partition may be attached while rows are read, and take some of them.  If
+ * it brought a trigger, what that did to them is not known.
+ */
+static void
+demand_unchanged(Relation relation)
+{
+	if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE &&
+		changes_rows(relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot copy into guarded relation \"%s\"",
+						RelationGetRelationName(relation)),
+				 errdetail(REASON_COPY ": a partition with a BEFORE ROW trigger was attached meanwhile."),
+				 tguard_reason(REASON_COPY),
+				 errhint("Repeat the command.")));
 }
 
 static Expr *
@@ -167,27 +213,32 @@ make_check(const GuardedRelation *relation)
 					 InvalidOid, relation->collation, COERCE_EXPLICIT_CALL);
 }
 
-/* Give a tenant column that the list leaves out the tenant as its default. */
+/* Does the statement read the column from its input? */
+static bool
+is_read(const GuardedRelation *relation, List *attlist)
+{
+	char	   *name = get_attname(relation->relid, relation->column, false);
+	ListCell   *lc;
+
+	foreach(lc, attlist)
+	{
+		if (strcmp(strVal(lfirst(lc)), name) == 0)
+			return true;
+	}
+	return attlist == NIL;
+}
+
+/* Where a row does not say whose it is, it is the tenant's. */
 static void
 fill_omitted(CopyFromState copy, const GuardedRelation *relation,
 			 const TenantIdentity *identity, List *attlist)
 {
-	char	   *name = get_attname(relation->relid, relation->column, false);
-	MemoryContext old;
-	ListCell   *lc;
+	MemoryContext old = MemoryContextSwitchTo(copy->copycontext);
 	Oid			type = tguard_key_type(relation->kind);
 	int16		length;
 	bool		byval;
 	Node	   *tenant;
 
-	if (attlist == NIL)
-		return;
-	foreach(lc, attlist)
-	{
-		if (strcmp(strVal(lfirst(lc)), name) == 0)
-			return;
-	}
-	old = MemoryContextSwitchTo(copy->copycontext);
 	get_typlenbyval(type, &length, &byval);
 	tenant = (Node *) makeConst(type, -1, get_typcollation(type), length,
 								datumCopy(tguard_identity_datum(identity,
@@ -197,7 +248,8 @@ fill_omitted(CopyFromState copy, const GuardedRelation *relation,
 								   relation->typmod, COERCION_ASSIGNMENT,
 								   COERCE_IMPLICIT_CAST, -1);
 	tguard_copy_set_default(copy, relation->column,
-							ExecInitExpr((Expr *) tenant, NULL));
+							ExecInitExpr((Expr *) tenant, NULL),
+							is_read(relation, attlist));
 	MemoryContextSwitchTo(old);
 }
 
@@ -225,6 +277,18 @@ has_user_policy(Relation relation)
  * ---------------------------------------------------------------------
  */
 
+static uint64
+load_checked(ParseState *pstate, CopyFromState copy, bool by_rows)
+{
+	uint64		processed;
+
+	if (by_rows)
+		return tguard_copy_rows(pstate, copy);
+	processed = CopyFrom(copy);
+	demand_unchanged(copy->rel);
+	return processed;
+}
+
 /* "identity" is NULL where nothing is to be checked: a bypass, or a report. */
 static uint64
 load(ParseState *pstate, CopyStmt *statement, Relation relation,
@@ -233,6 +297,7 @@ load(ParseState *pstate, CopyStmt *statement, Relation relation,
 	ParseNamespaceItem *nsitem =
 	addRangeTableEntryForRelation(pstate, relation, RowExclusiveLock,
 								  NULL, false, false);
+	bool		by_rows = identity && changes_rows(relation);
 	CopyFromState copy;
 	List	   *where;
 	uint64		processed;
@@ -240,7 +305,7 @@ load(ParseState *pstate, CopyStmt *statement, Relation relation,
 	tguard_demand_insert(pstate, nsitem,
 						 written_columns(relation, statement->attlist));
 	where = transform_where(pstate, nsitem, statement->whereClause);
-	if (identity)
+	if (identity && !by_rows)
 		where = lappend(where, make_check(guarded));
 	if (XactReadOnly && !relation->rd_islocaltemp)
 		PreventCommandIfReadOnly("COPY FROM");
@@ -248,8 +313,12 @@ load(ParseState *pstate, CopyStmt *statement, Relation relation,
 						 statement->filename, statement->is_program, NULL,
 						 statement->attlist, statement->options);
 	if (identity)
+	{
 		fill_omitted(copy, guarded, identity, statement->attlist);
-	processed = CopyFrom(copy);
+		processed = load_checked(pstate, copy, by_rows);
+	}
+	else
+		processed = CopyFrom(copy);
 	EndCopyFrom(copy);
 	return processed;
 }
@@ -286,7 +355,9 @@ tguard_copy_from_relation(CopyStmt *statement)
 							 psprintf("copy into relation \"%s\"",
 									  get_rel_name(relid)),
 							 "nothing would say whose the new rows are.");
-	policies = check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED;
+	/* a bypass leaves nothing for row_security = off to complain of */
+	policies = check_enable_rls(relid, InvalidOid,
+								tguard_mode() == MODE_BYPASS) == RLS_ENABLED;
 	if (!guard && !policies)
 		return InvalidOid;
 	if (!policies)
@@ -307,12 +378,10 @@ tguard_copy_from(ParseState *pstate, Oid relid, CopyStmt *statement)
 	bool		guard = (tguard_mode() == MODE_GUARD);
 	uint64		processed;
 
+	PreventCommandIfParallelMode("COPY FROM");
 	demand_server_access(statement);
 	if (guard)
-	{
 		tguard_relation_demand_column(&guarded);
-		refuse_triggers(relation);
-	}
 	processed = load(pstate, statement, relation, &guarded,
 					 guard ? require_tenant() : NULL);
 	table_close(relation, NoLock);

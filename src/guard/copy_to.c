@@ -10,6 +10,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "commands/copy.h"
 #include "guard/copy_to.h"
 #include "nodes/makefuncs.h"
 #include "relations/cache.h"
@@ -31,25 +32,22 @@ make_target(const char *column)
 	return target;
 }
 
-/* The columns named, or those that COPY copies by itself: no generated ones. */
+/*
+ * The columns that COPY would copy.  The server picks them: in a query of our
+ * own a column list could name ctid, a generated column or the whole row.
+ */
 static List *
 make_targets(CopyStmt *statement, Oid relid)
 {
 	Relation	relation = table_open(relid, NoLock);
 	TupleDesc	desc = RelationGetDescr(relation);
+	List	   *columns = CopyGetAttnums(desc, relation, statement->attlist);
 	List	   *targets = NIL;
 	ListCell   *lc;
 
-	foreach(lc, statement->attlist)
-		targets = lappend(targets, make_target(strVal(lfirst(lc))));
-	for (int i = 0; statement->attlist == NIL && i < desc->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, i);
-
-		if (!attribute->attisdropped && !attribute->attgenerated)
-			targets = lappend(targets,
-							  make_target(NameStr(attribute->attname)));
-	}
+	foreach(lc, columns)
+		targets = lappend(targets,
+						  make_target(NameStr(TupleDescAttr(desc, lfirst_int(lc) - 1)->attname)));
 	table_close(relation, NoLock);
 	return targets;
 }
