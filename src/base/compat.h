@@ -80,6 +80,21 @@ typedef RTEPermissionInfo TguardPerms;
 typedef RangeTblEntry TguardPerms;
 #endif
 
+/* 16: what COPY says to roles that may not read the server's files. */
+#if PG_VERSION_NUM >= 160000
+#define TGUARD_COPY_DENIED(program) \
+	(program) ? errmsg("permission denied to COPY to or from an external program") : \
+		errmsg("permission denied to COPY from a file"), \
+	errdetail("Only roles with privileges of the \"%s\" role may %s.", \
+			  (program) ? "pg_execute_server_program" : "pg_read_server_files", \
+			  (program) ? "COPY to or from an external program" : "COPY from a file")
+#else
+#define TGUARD_COPY_DENIED(program) \
+	errmsg("must be superuser or have privileges of the %s role to COPY %s", \
+		   (program) ? "pg_execute_server_program" : "pg_read_server_files", \
+		   (program) ? "to or from an external program" : "from a file")
+#endif
+
 /*
  * 16: permissions left the range table, and the default expressions of COPY
  * are found by attribute number.

@@ -56,19 +56,13 @@
 static void
 demand_server_access(CopyStmt *statement)
 {
-	if (statement->filename == NULL)
-		return;
-	if (statement->is_program &&
-		!has_privs_of_role(GetUserId(), ROLE_PG_EXECUTE_SERVER_PROGRAM))
+	Oid			role = statement->is_program ?
+	ROLE_PG_EXECUTE_SERVER_PROGRAM : ROLE_PG_READ_SERVER_FILES;
+
+	if (statement->filename && !has_privs_of_role(GetUserId(), role))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be superuser or have privileges of the pg_execute_server_program role to COPY to or from an external program"),
-				 errhint("Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone.")));
-	if (!statement->is_program &&
-		!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be superuser or have privileges of the pg_read_server_files role to COPY from a file"),
+				 TGUARD_COPY_DENIED(statement->is_program),
 				 errhint("Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone.")));
 }
 

@@ -89,10 +89,12 @@ SAVEPOINT s;
 COPY docs (org_id, id, body) FROM stdin;
 \.
 ROLLBACK TO s;
+\set VERBOSITY sqlstate
 COPY docs FROM PROGRAM 'echo 7';
 ROLLBACK TO s;
 COPY docs (id, body) FROM '/etc/passwd';
 ROLLBACK;
+\set VERBOSITY terse
 
 -- Rows of another tenant, or of none, stop the load at their line.
 BEGIN; SET LOCAL app.current_org_id = '1';

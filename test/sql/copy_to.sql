@@ -76,8 +76,10 @@ BEGIN; SET LOCAL app.current_org_id = '1'; SET LOCAL ROLE regress_copy_reader;
 COPY docs (id, org_id) TO stdout;
 SAVEPOINT s;
 COPY docs TO stdout;
+\set VERBOSITY sqlstate
 ROLLBACK TO s; COPY docs (id) TO PROGRAM 'cat';
 ROLLBACK TO s; COPY docs (id) TO '/nowhere/docs';
+\set VERBOSITY terse
 ROLLBACK TO s; SET LOCAL row_security = off; COPY docs (id) TO stdout;
 ROLLBACK;
 

@@ -42,6 +42,14 @@ sub refused_to_tenant
 	}
 }
 
+# said(sql): what a tenant is told of it
+sub said
+{
+	my ($code, $out, $err) = $node->psql('postgres', "BEGIN; SET LOCAL app.current_org_id = 1; $_[0]; ROLLBACK");
+
+	return $err;
+}
+
 # 17: MERGE finds rows that no source names, and returns them.
 my $merge = 'MERGE INTO %s AS n USING (VALUES (11)) AS v (i) ON n.id = v.i';
 for my $target (qw(notes seen))
@@ -62,6 +70,45 @@ $node->safe_psql('postgres', 'GRANT MAINTAIN ON notes TO app');
 rows_are($node, 'postgres', 'SET ROLE app; CLUSTER notes USING notes_pkey; REINDEX TABLE notes; ANALYZE notes', '',
 	'MAINTAIN maintains');
 refused($node, 'postgres', 'SET ROLE app; SELECT * FROM notes', 'no_context', 'MAINTAIN does not read');
+
+# 17: COPY skips malformed rows.  A row of another tenant is not malformed.
+# 16: it reads a marker for the default, which is the tenant.
+my @loads = ([ 'notes', 'no trigger' ], [ 'watched', 'a BEFORE ROW trigger' ]);
+my $rows = "31,1,own\nx,1,bad\n32,DEFAULT,own\n";
+my $dir = PostgreSQL::Test::Utils::tempdir_short();
+chmod 0755, $dir;
+append_to_file("$dir/own", $rows);
+append_to_file("$dir/mixed", "${rows}33,2,theirs\n34,1,own\n");
+append_to_file("$dir/nobody", "35,,nobody\n");
+append_to_file("$dir/more", "x,1,bad\ny,1,bad\n");
+append_to_file("$dir/key", "36,own,bad\n37,1,own\n");
+$node->safe_psql('postgres', q{
+	GRANT pg_read_server_files TO app;
+	CREATE TABLE watched (LIKE notes);
+	CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+	CREATE TRIGGER keep BEFORE INSERT ON watched FOR EACH ROW EXECUTE FUNCTION keep();
+	SELECT count(*) FROM tenantguard.protect('watched', 'org_id');
+	ALTER TABLE watched ALTER org_id DROP DEFAULT;
+	GRANT ALL ON watched TO app;});
+for my $load (@loads)
+{
+	my ($table, $with) = @$load;
+	my $copy = sub { "COPY $table FROM '$dir/$_[0]' WITH (FORMAT csv, ON_ERROR ignore, DEFAULT 'DEFAULT'$_[1])" };
+	my $list = "SELECT id, org_id FROM $table WHERE id > 30 ORDER BY id";
+
+	as_tenant($copy->('own', '') . "; $list", '31|1 32|1', "ON_ERROR and DEFAULT with $with");
+	as_tenant($copy->('key', '') . "; $list", '37|1', "a key that is malformed, with $with");
+	refused_to_tenant($copy->('mixed', ''), 'foreign_tenant', "ON_ERROR skips no foreign row, with $with");
+	refused_to_tenant($copy->('nobody', ''), 'foreign_tenant', "nor one of nobody, with $with");
+	like(said($copy->('own', ', LOG_VERBOSITY verbose')),
+		qr/NOTICE:  skipping row due to data type incompatibility at line 2 for column "?id"?: "x".*NOTICE:  1 row was skipped/s,
+		"the skipped row is told, with $with");
+	next if $version < 180000;
+	like(said($copy->('more', ', REJECT_LIMIT 1')), qr/ERROR:  skipped more than REJECT_LIMIT \(1\) rows/,
+		"REJECT_LIMIT with $with");
+	as_tenant($copy->('own', ', REJECT_LIMIT 1') . "; $list", '31|1 32|1', "which is kept, with $with");
+	is(said($copy->('own', ', LOG_VERBOSITY silent')), '', "a silent one, with $with");
+}
 
 if ($version >= 180000)
 {
