@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "base/compat.h"
@@ -47,6 +48,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
+#include "utils/syscache.h"
 
 /* ---------------------------------------------------------------------
  * The server's checks
@@ -151,21 +153,39 @@ has_row_trigger(Relation relation)
 }
 
 static bool
+has_triggers(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;			/* dropped meanwhile */
+	result = ((Form_pg_class) GETSTRUCT(tuple))->relhastriggers;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * Most partitions of a large table take no row of a COPY, so they are locked
+ * only where there is something to look at.
+ */
+static bool
 changes_rows(Relation relation)
 {
-	List	   *leaves;
+	List	   *members;
 	ListCell   *lc;
 
 	if (relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		return has_row_trigger(relation);
-	leaves = find_all_inheritors(RelationGetRelid(relation),
-								 RowExclusiveLock, NULL);
-	foreach(lc, leaves)
+	members = find_all_inheritors(RelationGetRelid(relation), NoLock, NULL);
+	foreach(lc, members)
 	{
-		Relation	member = table_open(lfirst_oid(lc), NoLock);
-		bool		triggered = has_row_trigger(member);
+		Relation	member = has_triggers(lfirst_oid(lc)) ?
+		try_table_open(lfirst_oid(lc), RowExclusiveLock) : NULL;
+		bool		triggered = member && has_row_trigger(member);
 
-		table_close(member, NoLock);
+		if (member)
+			table_close(member, NoLock);
 		if (triggered)
 			return true;
 	}
@@ -173,8 +193,8 @@ changes_rows(Relation relation)
 }
 
 /*
- * A partition may be attached while rows are read, and take some of them.  If
- * it brought a trigger, what that did to them is not known.
+ * A partition may be attached, or get a trigger, while rows are read, and take
+ * some of them.  What the trigger did to those is not known.
  */
 static void
 demand_unchanged(Relation relation)
@@ -185,7 +205,7 @@ demand_unchanged(Relation relation)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("cannot copy into guarded relation \"%s\"",
 						RelationGetRelationName(relation)),
-				 errdetail(REASON_COPY ": a partition with a BEFORE ROW trigger was attached meanwhile."),
+				 errdetail(REASON_COPY ": a partition got a BEFORE ROW trigger, or was attached with one, meanwhile."),
 				 tguard_reason(REASON_COPY),
 				 errhint("Repeat the command.")));
 }

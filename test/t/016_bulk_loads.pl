@@ -132,6 +132,39 @@ rows_are($node, 'postgres', tenant('SELECT * FROM days'), '3|1|5', 'the row that
 rows_are($node, 'postgres', tenant("COPY days (id, day) FROM PROGRAM 'echo 4,15' WITH (DELIMITER ','); SELECT id FROM days WHERE day = 15"),
 	'1004', 'the next load minds the trigger');
 
+# Rows for another server are checked before they are sent, and behind the
+# triggers of the foreign partition.
+SKIP: {
+	skip 'no postgres_fdw', 5
+		if $node->safe_psql('postgres', q{SELECT count(*) FROM pg_available_extensions WHERE name = 'postgres_fdw'}) == 0;
+	my ($host, $port) = ($node->host, $node->port);
+	my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
+	my $copy = "COPY parted (id, org_id, day) FROM PROGRAM 'printf \"%s\"' WITH (FORMAT csv)";
+	my ($own, $mixed) = map { sprintf $copy, $_ } '1,1,5\n2,1,15\n3,1,16\n', '1,1,15\n2,2,16\n';
+
+	$node->safe_psql('postgres', qq{
+		CREATE EXTENSION postgres_fdw;
+		CREATE SERVER loop FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$host', port '$port', dbname 'postgres', batch_size '10');
+		CREATE USER MAPPING FOR CURRENT_USER SERVER loop OPTIONS (user '$superuser');
+		CREATE TABLE far (id bigint, org_id bigint, day int);
+		CREATE TABLE parted (id bigint, org_id bigint NOT NULL, day int NOT NULL) PARTITION BY RANGE (day);
+		CREATE TABLE parted_near PARTITION OF parted FOR VALUES FROM (0) TO (10);
+		SELECT count(*) FROM tenantguard.protect('parted', 'org_id');
+		BEGIN; SELECT FROM tenantguard.begin_bypass('far rows');
+		CREATE FOREIGN TABLE parted_far PARTITION OF parted FOR VALUES FROM (10) TO (20) SERVER loop OPTIONS (table_name 'far');
+		COMMIT;});
+	my $list = "SELECT string_agg(id || ':' || org_id, ' ' ORDER BY id) FROM parted";
+	rows_are($node, 'postgres', tenant("$own; $list"), '1:1 2:1 3:1', 'a foreign partition');
+	refused($node, 'postgres', tenant($mixed), 'foreign_tenant', 'a foreign row for it');
+	$node->safe_psql('postgres', 'CREATE TRIGGER move BEFORE INSERT ON parted_far FOR EACH ROW EXECUTE FUNCTION move()');
+	rows_are($node, 'postgres', tenant("$own; $list"), '1:1 1002:1 1003:1', 'a foreign partition with a trigger');
+	refused($node, 'postgres', tenant($mixed), 'foreign_tenant', 'a foreign row for that');
+	$node->safe_psql('postgres', q{
+		CREATE FUNCTION give() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.org_id := 2; RETURN NEW; END';
+		CREATE TRIGGER owner BEFORE INSERT ON parted_far FOR EACH ROW EXECUTE FUNCTION give();});
+	refused($node, 'postgres', tenant($own), 'foreign_tenant', 'a trigger there that gives rows away');
+}
+
 # Drivers.  Each prints what is compared here, a line for each step.
 my ($python) = grep { -x } '/usr/bin/python3', map { "$_/python3" } split /:/, $ENV{PATH};
 my %expected = (
