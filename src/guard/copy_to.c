@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "base/compat.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/copy.h"
@@ -87,7 +88,7 @@ tguard_copy_to(CopyStmt *statement)
 	if (tguard_mode() == MODE_BYPASS)
 		tguard_bypass_log(debug_query_string);
 	if (tguard_mode() != MODE_GUARD ||
-		get_rel_relkind(relid) != RELKIND_RELATION)
+		!TGUARD_COPIES_FROM(get_rel_relkind(relid)))
 		return statement;		/* other kinds the server refuses itself */
 	return copy_query(statement, relid);
 }

@@ -120,6 +120,14 @@ if ($version >= 180000)
 	refused_to_tenant(q{INSERT INTO notes (id) VALUES (21) ON CONFLICT (id) DO UPDATE SET body = 'x' WHERE tell(notes.body) = ''},
 		'foreign_conflict', 'WHERE of ON CONFLICT');
 
+	# COPY takes a materialized view by its name.
+	$node->safe_psql('postgres', q{
+		BEGIN; SELECT FROM tenantguard.begin_bypass('copy');
+		CREATE MATERIALIZED VIEW kept AS SELECT id, org_id FROM notes ORDER BY id; COMMIT;
+		SELECT count(*) FROM tenantguard.protect('kept', 'org_id'); GRANT SELECT ON kept TO app;});
+	as_tenant('COPY kept TO stdout', "11\t1 12\t1", 'COPY of a materialized view');
+	refused($node, 'postgres', 'COPY kept TO stdout', 'no_context', 'and without a tenant');
+
 	# A virtual column is computed where it is read: after the filter.
 	$node->safe_psql('postgres', q{ALTER TABLE notes ADD COLUMN loud text GENERATED ALWAYS AS (upper(body)) VIRTUAL});
 	as_tenant(q{SELECT id, loud FROM notes WHERE tell(lower(loud)) <> ''}, '11|ONE 12|ONE MORE', 'a virtual column');
