@@ -143,6 +143,16 @@ sub isolates
 	like(rows_of($node, 'postgres', for_tenant("$parallel EXPLAIN (ANALYZE, COSTS OFF) SELECT count(*) FROM big"), @app),
 		qr/Workers Launched: [1-9].*Filter: \(org_id = /, 'there were some');
 
+	# COPY that goes through the plan of an INSERT, for a BEFORE ROW trigger.
+	$node->safe_psql('postgres', q{
+		DROP TABLE IF EXISTS watched;
+		CREATE TABLE watched (id bigint, org_id bigint NOT NULL);
+		CREATE OR REPLACE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+		CREATE TRIGGER keep BEFORE INSERT ON watched FOR EACH ROW EXECUTE FUNCTION keep();
+		SELECT count(*) FROM tenantguard.protect('watched', 'org_id'); GRANT SELECT, INSERT ON watched TO app;});
+	rows_are($node, 'postgres', for_tenant(copy_in('watched (id)', ['14', '15']) . 'SELECT id, org_id FROM watched'), '14|1 15|1',
+		'COPY with a trigger', @app);
+
 	# COPY that is refused leaves nothing behind.
 	rows_are($node, 'postgres', for_tenant("SAVEPOINT s; " . copy_in('notes', ["13\t1\tx"]) . "ROLLBACK TO s; $own; "
 		. copy_in('notes', ["14\t1\tx"]) . $own), '11 12 11 12 14', 'COPY ends with its savepoint', @app);
