@@ -49,6 +49,15 @@ static struct
 	char	   *stated;			/* the reason without the quotes */
 }			lease;
 
+/* What lease.entered was when a savepoint's first enter() changed it. */
+typedef struct Visit
+{
+	struct Visit *up;
+	int			level;			/* nesting level of the subtransaction */
+	bool		entered;
+} Visit;
+
+static Visit *visits = NULL;	/* innermost first, in TopTransactionContext */
 static uint32 serial = 1;
 
 /* ---------------------------------------------------------------------
@@ -203,9 +212,11 @@ tguard_bypass_discard(void)
 static void
 transaction_ended(XactEvent event, void *arg)
 {
-	if (!lease.open ||
-		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
-		 event != XACT_EVENT_PREPARE))
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	visits = NULL;
+	if (!lease.open)
 		return;
 	if (!lease.session || (lease.unborn && event == XACT_EVENT_ABORT))
 	{
@@ -228,6 +239,44 @@ visits_tenants(void)
 	return lease.open || tguard_grants_visit_tenants();
 }
 
+static void
+note_visit(void)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	Visit	   *visit;
+
+	if (visits && visits->level >= level)
+		return;
+	visit = MemoryContextAlloc(TopTransactionContext, sizeof(Visit));
+	visit->up = visits;
+	visit->level = level;
+	visit->entered = lease.entered;
+	visits = visit;
+}
+
+/* The setting goes back to what it was, and so does what it means. */
+static void
+take_back_visits(int level)
+{
+	while (visits && visits->level >= level)
+	{
+		lease.entered = visits->entered;
+		visits = visits->up;
+	}
+	mode_changed();
+}
+
+static void
+keep_visits(int level)
+{
+	if (visits == NULL || visits->level < level)
+		return;
+	if (visits->up && visits->up->level == level - 1)
+		visits = visits->up;
+	else
+		visits->level = level - 1;
+}
+
 /*
  * A lease that was opened in a savepoint ends when that is rolled back.  So
  * does a visit to a tenant: the setting goes back to the tenant before, or to
@@ -242,7 +291,13 @@ subtransaction_ended(SubXactEvent event, SubTransactionId mySubid,
 		tguard_context_unpin();
 		tguard_plans_forget();
 	}
-	if (!lease.open || lease.subid != mySubid)
+	if (!lease.open)
+		return;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		take_back_visits(GetCurrentTransactionNestLevel());
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		keep_visits(GetCurrentTransactionNestLevel());
+	if (lease.subid != mySubid)
 		return;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		close_lease();
@@ -383,6 +438,7 @@ tenantguard_begin_bypass(PG_FUNCTION_ARGS)
 	lease.lxid = tguard_lxid(MyProc);
 	lease.subid = GetCurrentSubTransactionId();
 	lease.open = true;
+	visits = NULL;
 	serial++;
 	mode_changed();
 	log_lease("opened");
@@ -437,6 +493,7 @@ tenantguard_enter(PG_FUNCTION_ARGS)
 	tguard_context_enter(tenant, reentry);
 	if (lease_is_open())
 	{
+		note_visit();
 		lease.entered = tenant != NULL;
 		mode_changed();
 	}

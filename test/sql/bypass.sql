@@ -109,6 +109,10 @@ BEGIN
 END $$;
 COMMIT;
 
+-- A savepoint that is rolled back takes its visits back, whatever they were.
+BEGIN; SELECT FROM tenantguard.begin_bypass('x'); SELECT FROM tenantguard.enter(1); SAVEPOINT s; SELECT FROM tenantguard.enter(NULL::text); SELECT bypass.whose(); ROLLBACK TO s; SELECT tenantguard.current_tenant(), bypass.whose(); ROLLBACK;
+BEGIN; SELECT FROM tenantguard.begin_bypass('x'); SELECT FROM tenantguard.enter(1); SAVEPOINT s; SELECT FROM tenantguard.enter(2); SAVEPOINT t; SELECT FROM tenantguard.enter(NULL::text); RELEASE t; SELECT bypass.whose(); ROLLBACK TO s; SELECT tenantguard.current_tenant(), bypass.whose(); ROLLBACK;
+BEGIN; SELECT FROM tenantguard.begin_bypass('x'); SAVEPOINT s; SELECT FROM tenantguard.enter(1); SELECT bypass.whose(); ROLLBACK TO s; SELECT tenantguard.current_tenant(), bypass.whose(); SELECT FROM tenantguard.enter(2); RELEASE s; SELECT bypass.whose(); ROLLBACK;
 -- A cursor opened under it dies with it; none is held.
 BEGIN;
 SELECT FROM tenantguard.begin_bypass('x');
