@@ -8,10 +8,8 @@
 #include "base/settings.h"
 #include "doors/doors.h"
 #include "fmgr.h"
-#include "guard/reference.h"
 #include "miscadmin.h"
 #include "relations/cache.h"
-#include "tenant/bypass.h"
 #include "tenant/context.h"
 #include "tenant/grants.h"
 #include "tenant/leader.h"
@@ -39,9 +37,8 @@ _PG_init(void)
 	tguard_context_init();
 	tguard_registry_init();
 	tguard_grants_init();
-	tguard_bypass_init();
 	tguard_relations_init();
-	tguard_reference_init();
+	tguard_transaction_door_open();
 	if (!tguard_preloaded)
 		return;
 	tguard_leader_init();

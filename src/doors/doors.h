@@ -11,6 +11,7 @@ extern void tguard_planner_door_open(void);
 extern void tguard_executor_door_open(void);
 extern void tguard_utility_door_open(void);
 extern void tguard_object_access_door_open(void);
+extern void tguard_transaction_door_open(void);
 
 /* The utility door's own: what it calls for COPY FROM, see copy.c. */
 extern void tguard_copy_door_open(ProcessUtility_hook_type next);

@@ -2,8 +2,10 @@
  * executor.c
  *	  The executor door: no plan starts, and no cursor goes on, unasked.
  *
- * An unguarded statement pays for a few comparisons and a note of where it
- * was entered, for reference.c.
+ * An unguarded statement pays for a few comparisons and, where it writes, a
+ * note of where it was entered, for reference.c.  So each hook only chooses:
+ * what has to be asked or noted is in a function of its own, and the way past
+ * it needs no stack frame.
  */
 #include "postgres.h"
 
@@ -21,12 +23,20 @@ static ExecutorRun_hook_type next_run = NULL;
 static ExecutorFinish_hook_type next_finish = NULL;
 static ExecutorEnd_hook_type next_end = NULL;
 
+static pg_noinline void
+start_asked(QueryDesc *queryDesc, int eflags)
+{
+	tguard_plan_admit(queryDesc, eflags);
+	next_start(queryDesc, eflags);
+}
+
 static void
 guard_start(QueryDesc *queryDesc, int eflags)
 {
 	if (queryDesc->plannedstmt->invalItems != NIL || IsParallelWorker())
-		tguard_plan_admit(queryDesc, eflags);
-	next_start(queryDesc, eflags);
+		start_asked(queryDesc, eflags);
+	else
+		next_start(queryDesc, eflags);
 }
 
 /* Only what changes rows fires the triggers that reference.c asks about. */
@@ -81,8 +91,8 @@ run(TGUARD_RUN_ARGS)
 		next_run(TGUARD_RUN_PASS);
 }
 
-static void
-guard_run(TGUARD_RUN_ARGS)
+static pg_noinline void
+run_asked(TGUARD_RUN_ARGS)
 {
 	int			depth;
 
@@ -98,27 +108,60 @@ guard_run(TGUARD_RUN_ARGS)
 	tguard_reference_leave(depth);
 }
 
-static void
-guard_finish(QueryDesc *queryDesc)
+static pg_noinline void
+run_writing(TGUARD_RUN_ARGS)
 {
-	int			depth;
+	int			depth = tguard_reference_enter_executor(queryDesc->plannedstmt);
 
-	if (!fires_triggers(queryDesc))
-	{
-		next_finish(queryDesc);
-		return;
-	}
-	depth = tguard_reference_enter_executor(queryDesc->plannedstmt);
+	next_run(TGUARD_RUN_PASS);
+	tguard_reference_leave(depth);
+}
+
+static void
+guard_run(TGUARD_RUN_ARGS)
+{
+	if (queryDesc->plannedstmt->invalItems != NIL ||
+		tguard_plan_portal_is_held())
+		run_asked(TGUARD_RUN_PASS);
+	else if (fires_triggers(queryDesc))
+		run_writing(TGUARD_RUN_PASS);
+	else
+		next_run(TGUARD_RUN_PASS);
+}
+
+static pg_noinline void
+finish_writing(QueryDesc *queryDesc)
+{
+	int			depth = tguard_reference_enter_executor(queryDesc->plannedstmt);
+
 	next_finish(queryDesc);
 	tguard_reference_leave(depth);
 }
 
 static void
-guard_end(QueryDesc *queryDesc)
+guard_finish(QueryDesc *queryDesc)
 {
-	if (tguard_enforce == ENFORCE_LOG && tguard_plan_report(queryDesc))
+	if (fires_triggers(queryDesc))
+		finish_writing(queryDesc);
+	else
+		next_finish(queryDesc);
+}
+
+static pg_noinline void
+end_reported(QueryDesc *queryDesc)
+{
+	if (tguard_plan_report(queryDesc))
 		tguard_report_end(tguard_plan_report(queryDesc), queryDesc);
 	next_end(queryDesc);
+}
+
+static void
+guard_end(QueryDesc *queryDesc)
+{
+	if (tguard_enforce == ENFORCE_LOG)
+		end_reported(queryDesc);
+	else
+		next_end(queryDesc);
 }
 
 void

@@ -18,9 +18,9 @@
 
 static object_access_hook_type next_object_access = NULL;
 
-static void
-guard_object_access(ObjectAccessType access, Oid classId, Oid objectId,
-					int subId, void *arg)
+static pg_noinline void
+guard_change(ObjectAccessType access, Oid classId, Oid objectId, int subId,
+			 void *arg)
 {
 	if (next_object_access)
 		next_object_access(access, classId, objectId, subId, arg);
@@ -37,6 +37,17 @@ guard_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 		tguard_rule_drop_column(objectId, subId);
 	else if (access == OAT_POST_ALTER && subId != 0)
 		tguard_rule_alter_column(objectId, subId);
+}
+
+static void
+guard_object_access(ObjectAccessType access, Oid classId, Oid objectId,
+					int subId, void *arg)
+{
+	/* these two change nothing, and come with every statement */
+	if (access != OAT_FUNCTION_EXECUTE && access != OAT_NAMESPACE_SEARCH)
+		guard_change(access, classId, objectId, subId, arg);
+	else if (next_object_access)
+		next_object_access(access, classId, objectId, subId, arg);
 }
 
 void

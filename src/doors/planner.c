@@ -25,9 +25,9 @@ static post_parse_analyze_hook_type next_analyze = NULL;
 static void
 guard_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 {
+	tguard_plan_analyzed = query;
 	if (next_analyze)
 		next_analyze(pstate, query, jstate);
-	tguard_plan_note_analyzed(query);
 }
 
 /*
@@ -49,6 +49,7 @@ cost_by_sample(Planning *state, PlannedStmt *plan, Query *sample,
 	PlannedStmt *other;
 
 	state->purpose = PLAN_ONE_TENANT;
+	tguard_plan_resume(state, sample);
 	other = next_planner(sample, query_string, cursorOptions, NULL);
 	state->purpose = purpose;
 	plan->planTree->total_cost =
@@ -62,13 +63,14 @@ plan_query(Planning *state, Query *parse, const char *query_string,
 		   int cursorOptions, ParamListInfo boundParams)
 {
 	PlannedStmt *result;
-	Query	   *sample;
+	Query	   *sample = NULL;
 
 	if (state->purpose == PLAN_REPORT)
 		tguard_report_observe(parse);
 	if (parse->commandType != CMD_SELECT || parse->hasModifyingCTE)
 		tguard_check_writes(parse);
-	sample = boundParams ? NULL : tguard_plan_sample(state, parse);
+	if (!state->one_shot)
+		sample = tguard_plan_sample(state, parse);
 	result = next_planner(parse, query_string, cursorOptions, boundParams);
 	if (sample && state->reached)
 		cost_by_sample(state, result, sample, query_string, cursorOptions);
@@ -79,10 +81,10 @@ static PlannedStmt *
 guard_planner(Query *parse, const char *query_string, int cursorOptions,
 			  ParamListInfo boundParams)
 {
-	Planning	state;
-	PlannedStmt *volatile result = NULL;
+	Planning   *state = tguard_plan_begin(parse, boundParams != NULL);
+	PlannedStmt *result;
 
-	if (!tguard_plan_begin(&state, parse, boundParams != NULL))
+	if (state == NULL)
 	{
 		if (parse->commandType != CMD_SELECT)
 			tguard_extension_demand_whole();
@@ -91,17 +93,11 @@ guard_planner(Query *parse, const char *query_string, int cursorOptions,
 			tguard_plan_demand_unguarded(result);
 		return result;
 	}
-	PG_TRY();
-	{
-		result = plan_query(&state, parse, query_string, cursorOptions,
-							boundParams);
-	}
-	PG_FINALLY();
-	{
-		tguard_plan_end(&state);
-	}
-	PG_END_TRY();
-	tguard_plan_stamp(&state, result);
+	result = plan_query(state, parse, query_string, cursorOptions,
+						boundParams);
+	if (state->reached || state->signed_up)
+		tguard_plan_stamp(state, result);
+	tguard_plan_end(state);
 	return result;
 }
 
@@ -109,14 +105,11 @@ guard_planner(Query *parse, const char *query_string, int cursorOptions,
  * Outside of a planner call this is CREATE INDEX or CLUSTER sizing its work,
  * which sees every row by design.
  */
-static void
-guard_relation_info(PlannerInfo *root, Oid relid, bool inhparent,
-					RelOptInfo *rel)
+static pg_noinline void
+meet_relation(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
 {
 	if (next_relation_info)
 		next_relation_info(root, relid, inhparent, rel);
-	if (relid < FirstNormalObjectId)
-		return;
 	if (tguard_plan)
 		tguard_filter_relation(root, relid, rel);
 	else
@@ -124,12 +117,32 @@ guard_relation_info(PlannerInfo *root, Oid relid, bool inhparent,
 }
 
 static void
+guard_relation_info(PlannerInfo *root, Oid relid, bool inhparent,
+					RelOptInfo *rel)
+{
+	if (relid >= FirstNormalObjectId && !tguard_relation_is_free(relid))
+		meet_relation(root, relid, inhparent, rel);
+	else if (next_relation_info)
+		next_relation_info(root, relid, inhparent, rel);
+}
+
+static pg_noinline void
+order_clauses(PlannerInfo *root, RelOptInfo *rel, Index rti,
+			  RangeTblEntry *rte)
+{
+	tguard_filter_goes_first(rel, rte->relid);
+	if (next_pathlist)
+		next_pathlist(root, rel, rti, rte);
+}
+
+/* Where no relation of the query has a security qual, none has our filter. */
+static void
 guard_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti,
 			   RangeTblEntry *rte)
 {
-	if (tguard_plan && tguard_plan->reached && rte->rtekind == RTE_RELATION)
-		tguard_filter_goes_first(rel, rte->relid);
-	if (next_pathlist)
+	if (root->qual_security_level > 0 && rte->rtekind == RTE_RELATION)
+		order_clauses(root, rel, rti, rte);
+	else if (next_pathlist)
 		next_pathlist(root, rel, rti, rte);
 }
 

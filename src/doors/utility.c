@@ -16,13 +16,6 @@
 
 static ProcessUtility_hook_type next_utility = NULL;
 
-/* Statements of transaction control have no transaction to look around in. */
-static bool
-is_ruled(Node *statement)
-{
-	return !IsA(statement, TransactionStmt) && IsTransactionState();
-}
-
 /*
  * Does it fill a new relation that the next tenant will find?  A temporary
  * table with ON COMMIT DROP is gone by then.
@@ -74,17 +67,16 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 	PG_END_TRY();
 }
 
-static void
-guard_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-			  ProcessUtilityContext context, ParamListInfo params,
-			  QueryEnvironment *queryEnv, DestReceiver *dest,
-			  QueryCompletion *qc)
+static pg_noinline void
+rule_statement(PlannedStmt *pstmt, const char *queryString,
+			   bool readOnlyTree, ProcessUtilityContext context,
+			   ParamListInfo params, QueryEnvironment *queryEnv,
+			   DestReceiver *dest, QueryCompletion *qc)
 {
 	Node	   *statement = pstmt->utilityStmt;
 	char	   *last_words;
 
-	tguard_plan_utility_begins();
-	if (!is_ruled(statement))
+	if (!IsTransactionState())
 	{
 		next_utility(pstmt, queryString, readOnlyTree, context, params,
 					 queryEnv, dest, qc);
@@ -103,6 +95,22 @@ guard_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	run_statement(pstmt, statement, queryString, readOnlyTree, context, params,
 				  queryEnv, dest, qc);
 	tguard_rule_after(statement, last_words);
+}
+
+/* Statements of transaction control have no transaction to look around in. */
+static void
+guard_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			  ProcessUtilityContext context, ParamListInfo params,
+			  QueryEnvironment *queryEnv, DestReceiver *dest,
+			  QueryCompletion *qc)
+{
+	tguard_plan_just_admitted = NULL;
+	if (IsA(pstmt->utilityStmt, TransactionStmt))
+		next_utility(pstmt, queryString, readOnlyTree, context, params,
+					 queryEnv, dest, qc);
+	else
+		rule_statement(pstmt, queryString, readOnlyTree, context, params,
+					   queryEnv, dest, qc);
 }
 
 void

@@ -24,6 +24,7 @@
 #include "postgres.h"
 
 #include "access/parallel.h"
+#include "access/xact.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/plancache.h"
@@ -39,14 +40,12 @@
 #include "nodes/makefuncs.h"
 #include "nodes/params.h"
 #include "relations/cache.h"
-#include "tcop/pquery.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
 #include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/portal.h"
 
 /* PlanInvalItem.cacheId of the stamp; no syscache has a negative number. */
 #define STAMP_CACHE (-7741)
@@ -73,26 +72,18 @@ Planning   *tguard_plan = NULL;
 bool		tguard_plan_keeps = false;
 bool		tguard_plan_held = false;
 
-static QueryDesc *just_admitted = NULL; /* started, and nothing since */
-static Query *analyzed = NULL;	/* see tguard_plan_note_analyzed */
+QueryDesc  *tguard_plan_just_admitted = NULL;
+Query	   *tguard_plan_analyzed = NULL;
+
+/* The first of the states, which are linked downwards and used again. */
+static Planning outermost;
+
 static Oid	lookup_relation = InvalidOid;
 
 /* ---------------------------------------------------------------------
  * Planning
  * ---------------------------------------------------------------------
  */
-
-void
-tguard_plan_utility_begins(void)
-{
-	just_admitted = NULL;
-}
-
-void
-tguard_plan_note_analyzed(Query *query)
-{
-	analyzed = query;
-}
 
 void
 tguard_plan_lookup(Oid relid)
@@ -109,9 +100,9 @@ tguard_plan_lookup(Oid relid)
 static bool
 is_one_shot(Query *query, bool custom)
 {
-	bool		last_analyzed = (query == analyzed);
+	bool		last_analyzed = (query == tguard_plan_analyzed);
 
-	analyzed = NULL;
+	tguard_plan_analyzed = NULL;
 	return custom ||
 		(last_analyzed && ActivePortal == NULL && tguard_plan == NULL);
 }
@@ -141,18 +132,39 @@ decide(Planning *state)
 	return state->purpose;
 }
 
+static pg_noinline Planning *
+add_state(void)
+{
+	Planning   *state = MemoryContextAllocZero(TopMemoryContext,
+											   sizeof(Planning));
+
+	state->up = tguard_plan;
+	tguard_plan->down = state;
+	return state;
+}
+
 /*
+ * A planner call begins.  It has no PG_TRY, which would cost an unguarded
+ * statement more than all the rest: the states are in memory of our own, and
+ * the callbacks at the end of (sub)transactions take away those of calls that
+ * failed.
+ *
  * The serial numbers are taken when planning begins: functions that are folded
  * may change the tenant meanwhile.  A foreign key's query is recognised by its
  * shape, which planning changes, and a report adds to the query, so these are
  * decided at once.
  */
-bool
-tguard_plan_begin(Planning *state, Query *query, bool custom)
+Planning *
+tguard_plan_begin(Query *query, bool custom)
 {
+	Planning   *state = tguard_plan ? tguard_plan->down : &outermost;
+
 	if (tguard_extension() == NULL)
-		return false;
-	state->up = tguard_plan;
+		return NULL;
+	if (state == NULL)
+		state = add_state();
+	state->query = query;
+	state->subid = GetCurrentSubTransactionId();
 	state->purpose = PLAN_UNDECIDED;
 	state->one_shot = is_one_shot(query, custom);
 	state->certain = custom;
@@ -168,12 +180,54 @@ tguard_plan_begin(Planning *state, Query *query, bool custom)
 		state->lookup = lookup_relation;
 		lookup_relation = InvalidOid;
 	}
-	else if (tguard_reference_is_likely() && tguard_reference_is_planning(query))
+	else if (error_context_stack != NULL && tguard_reference_is_likely() &&
+			 tguard_reference_is_planning(query))
 		state->purpose = PLAN_REFERENCE;
 	else if (tguard_enforce == ENFORCE_LOG)
 		(void) decide(state);
 	tguard_plan = state;
-	return true;
+	return state;
+}
+
+/*
+ * Go on with a call's own state: a call below that failed may have left its
+ * own on top, where the error was caught without ending a subtransaction.
+ */
+void
+tguard_plan_resume(Planning *state, Query *query)
+{
+	state->query = query;
+	tguard_plan = state;
+}
+
+/*
+ * The same for whoever knows the planner's own state alone.  A planner hook
+ * that plans a copy of its query is not found, and then the innermost is it.
+ */
+void
+tguard_plan_settle(PlannerInfo *root)
+{
+	Planning   *state = tguard_plan;
+
+	while (root && root->parent_root)
+		root = root->parent_root;
+	while (state && root && state->query != root->parse)
+		state = state->up;
+	if (state)
+		tguard_plan = state;
+}
+
+void
+tguard_plan_transaction_ended(void)
+{
+	tguard_plan = NULL;
+}
+
+void
+tguard_plan_subtransaction_aborted(SubTransactionId subid)
+{
+	while (tguard_plan && tguard_plan->subid >= subid)
+		tguard_plan = tguard_plan->up;
 }
 
 void
@@ -263,11 +317,8 @@ stamp_serial(const Planning *state, PlanPurpose purpose)
 void
 tguard_plan_stamp(Planning *state, PlannedStmt *plan)
 {
-	PlanPurpose purpose;
+	PlanPurpose purpose = decide(state);
 
-	if (!state->reached && !state->signed_up)
-		return;
-	purpose = decide(state);
 	if (!state->reached)
 	{
 		if (purpose == PLAN_ANY_TENANT || purpose == PLAN_ONE_TENANT)
@@ -310,7 +361,7 @@ reads_partitions(Query *query)
 Query *
 tguard_plan_sample(Planning *state, Query *query)
 {
-	if (state->one_shot || tguard_context_peek() == NULL ||
+	if (tguard_context_peek() == NULL ||
 		!reads_partitions(query) ||
 		decide(state) != PLAN_ANY_TENANT)
 		return NULL;
@@ -545,12 +596,6 @@ tguard_plan_demand_unguarded(const PlannedStmt *plan)
 	}
 }
 
-bool
-tguard_plan_portal_is_held(void)
-{
-	return ActivePortal && (ActivePortal->cursorOptions & CURSOR_OPT_HOLD);
-}
-
 /*
  * Rows that a statement keeps beyond the transaction would belong to whoever
  * comes next on the connection.
@@ -627,7 +672,7 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 	uint32		serial;
 
 	AcceptInvalidationMessages();	/* a tenant suspended, a grant revoked */
-	just_admitted = queryDesc;
+	tguard_plan_just_admitted = queryDesc;
 	if (!read_stamp(queryDesc->plannedstmt, &purpose, &serial))
 	{
 		if (IsParallelWorker() && tguard_extension())
@@ -673,9 +718,9 @@ tguard_plan_readmit(QueryDesc *queryDesc)
 	PlanPurpose purpose;
 	uint32		serial;
 
-	if (queryDesc == just_admitted)
+	if (queryDesc == tguard_plan_just_admitted)
 	{
-		just_admitted = NULL;
+		tguard_plan_just_admitted = NULL;
 		return;
 	}
 	if (!read_stamp(queryDesc->plannedstmt, &purpose, &serial))

@@ -7,8 +7,11 @@
 
 #include "executor/execdesc.h"
 #include "nodes/parsenodes.h"
+#include "nodes/pathnodes.h"
 #include "nodes/plannodes.h"
+#include "tcop/pquery.h"
 #include "tenant/identity.h"
+#include "utils/portal.h"
 
 /* What a plan that reaches guarded relations was built for. */
 typedef enum PlanPurpose
@@ -23,10 +26,13 @@ typedef enum PlanPurpose
 	PLAN_LOOKUP					/* one relation unfiltered: a look-up */
 } PlanPurpose;
 
-/* The state of the planner call that is running, innermost first. */
+/* The state of a planner call. */
 typedef struct Planning
 {
-	struct Planning *up;
+	struct Planning *up;		/* of the call around it, */
+	struct Planning *down;		/* and of a call below, now or in the past */
+	Query	   *query;			/* what is planned */
+	SubTransactionId subid;
 	PlanPurpose purpose;
 	bool		one_shot;		/* the plan will run once, ... */
 	bool		certain;		/* ... as it has its parameters */
@@ -37,29 +43,46 @@ typedef struct Planning
 	Oid			lookup;			/* the relation that PLAN_LOOKUP exempts */
 } Planning;
 
+/* The innermost call that runs, NULL where none does. */
 extern Planning *tguard_plan;
 
 /*
  * Enter and leave the planning of a query.  "custom" tells that the plan is
- * for one execution with known parameters.  begin returns false, and nothing
- * has to be ended, where the extension is not in this database.
+ * for one execution with known parameters.  begin returns NULL, and nothing
+ * has to be ended, where the extension is not in this database.  An error
+ * ends what was begun.
  */
-extern bool tguard_plan_begin(Planning *state, Query *query, bool custom);
+extern Planning *tguard_plan_begin(Query *query, bool custom);
 extern void tguard_plan_end(Planning *state);
 
+/* Errors end the planner calls that were begun in what is rolled back. */
+extern void tguard_plan_transaction_ended(void);
+extern void tguard_plan_subtransaction_aborted(SubTransactionId subid);
+
 /*
- * A copy of a query over partitions, to be planned for the present tenant as
- * a sample; NULL where none is needed.  The planner sums up all partitions
+ * Make the state of a call, or of the call that "root" belongs to, the
+ * innermost one again.  Nothing happens where root is NULL or not found.
+ */
+extern void tguard_plan_resume(Planning *state, Query *query);
+extern void tguard_plan_settle(PlannerInfo *root);
+
+/*
+ * For a plan that may run more than once: a copy of a query over partitions,
+ * to be planned for the present tenant as a sample; NULL where none is needed.
+ * The planner sums up all partitions
  * when it costs a plan for any tenant, although the executor will open one, so
  * the plan cache would rather plan anew for each execution.
  */
 extern Query *tguard_plan_sample(Planning *state, Query *query);
 
-/* Mark the finished plan with what it was built for. */
+/* Mark a finished plan that reaches guarded relations with its purpose. */
 extern void tguard_plan_stamp(Planning *state, PlannedStmt *plan);
 
-/* The query that the simple protocol is about to plan and run once. */
-extern void tguard_plan_note_analyzed(Query *query);
+/*
+ * The query that was analyzed last, until a planner call begins: the simple
+ * protocol is about to plan it and to run it once.
+ */
+extern Query *tguard_plan_analyzed;
 
 /* Does the guard filter what the planner call that is running reads? */
 extern bool tguard_plan_filters(void);
@@ -102,10 +125,10 @@ extern void tguard_plan_lookup(Oid relid);
 extern bool tguard_plan_keeps;
 
 /*
- * A utility statement begins: settings may change, so a plan that was admitted
- * before is asked again when it goes on.
+ * The plan that was admitted last, which may run without being asked again.  A
+ * utility statement clears it: settings may change.
  */
-extern void tguard_plan_utility_begins(void);
+extern QueryDesc *tguard_plan_just_admitted;
 
 /*
  * Does a cursor run that outlives its transaction?  The executor door sets it,
@@ -114,6 +137,10 @@ extern void tguard_plan_utility_begins(void);
 extern bool tguard_plan_held;
 
 /* Will the portal that runs right now outlive its transaction? */
-extern bool tguard_plan_portal_is_held(void);
+static inline bool
+tguard_plan_portal_is_held(void)
+{
+	return ActivePortal && (ActivePortal->cursorOptions & CURSOR_OPT_HOLD);
+}
 
 #endif							/* TGUARD_PLAN_H */

@@ -57,7 +57,7 @@ typedef struct CallFrame
 	const PlannedStmt *plan;	/* what runs; NULL for a utility statement */
 	List	   *cascaded;		/* OIDs that foreign keys changed on its
 								 * behalf */
-	bool		noforce;		/* it began under the flag */
+	bool		noforce;		/* a utility call that began under the flag */
 	bool		validates;		/* a statement that validates keys */
 } CallFrame;
 
@@ -93,7 +93,7 @@ enter(const PlannedStmt *plan, bool validates)
 		list_free(frame->cascaded);
 		frame->cascaded = NIL;
 	}
-	frame->noforce = InNoForceRLSOperation();
+	frame->noforce = plan == NULL && InNoForceRLSOperation();
 	frame->validates = validates;
 	return frame_count++;
 }
@@ -472,36 +472,24 @@ tguard_reference_is_planning(Query *query)
 		validates_key(query);
 }
 
-static void
-subtransaction_ended(SubXactEvent event, SubTransactionId mySubid,
-					 SubTransactionId parentSubid, void *arg)
+void
+tguard_reference_subtransaction_aborted(SubTransactionId subid)
 {
-	if (event != SUBXACT_EVENT_ABORT_SUB)
-		return;
-	while (frame_count > 0 && frames[frame_count - 1].subid >= mySubid)
+	while (frame_count > 0 && frames[frame_count - 1].subid >= subid)
 		frame_count--;
 }
 
-static void
-transaction_ended(XactEvent event, void *arg)
+void
+tguard_reference_transaction_aborted(void)
 {
 	int			kept = 0;
 
-	if (event != XACT_EVENT_ABORT)
-		return;
 	if (error_context_stack != NULL)	/* ROLLBACK inside a procedure */
 	{
 		while (kept < frame_count && frames[kept].plan == NULL)
 			kept++;
 	}
 	frame_count = kept;
-}
-
-void
-tguard_reference_init(void)
-{
-	RegisterXactCallback(transaction_ended, NULL);
-	RegisterSubXactCallback(subtransaction_ended, NULL);
 }
 
 bool

@@ -20,6 +20,10 @@ extern int	tguard_reference_enter_executor(const PlannedStmt *plan);
 extern int	tguard_reference_enter_utility(bool validates);
 extern void tguard_reference_leave(int depth);
 
+/* Errors end the calls that began in what is rolled back. */
+extern void tguard_reference_transaction_aborted(void);
+extern void tguard_reference_subtransaction_aborted(SubTransactionId subid);
+
 /*
  * A foreign key's query starts: what it changes counts as changed by the
  * statement that it is run for, whose triggers go on with the next level.
@@ -31,8 +35,6 @@ extern bool tguard_reference_validates(Node *statement);
 
 /* Can a foreign key's query be planned at all now?  Cheap. */
 extern bool tguard_reference_is_likely(void);
-
-extern void tguard_reference_init(void);
 
 /* Is the query that is about to be planned a foreign key's own? */
 extern bool tguard_reference_is_planning(Query *query);

@@ -222,6 +222,7 @@ tguard_filter_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
 	RangeTblEntry *rte;
 	Index		level;
 
+	tguard_plan_settle(root);
 	if (relation.mode == RELATION_STORAGE)
 		meet_storage(relid);
 	if (!tguard_mode_filters(relation.mode))

@@ -95,6 +95,7 @@ simplify_visible(SupportRequestSimplify *request)
 		return NULL;			/* not a row's: decided when it runs */
 	if (tguard_plan)
 	{
+		tguard_plan_settle(request->root);
 		tguard_plan->reached = true;
 		if (!tguard_plan_filters() || is_looked_up(request))
 			return makeBoolConst(true, false);

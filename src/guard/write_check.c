@@ -358,19 +358,13 @@ refuse_parent(Oid relid)
 			 errhint("Write to the child, or call tenantguard.protect() for the parent.")));
 }
 
-static void
-check_target(Query *query)
+static pg_noinline void
+check_relation(Query *query, Oid relid)
 {
-	Oid			relid;
-	const GuardedRelation *relation;
+	const GuardedRelation *relation = tguard_relation(relid);
+	RelationMode mode = relation->mode;
 	WriteTarget target;
-	RelationMode mode;
 
-	if (query->commandType == CMD_SELECT || query->resultRelation == 0)
-		return;
-	relid = rt_fetch(query->resultRelation, query->rtable)->relid;
-	relation = tguard_relation(relid);
-	mode = relation->mode;
 	if (mode != RELATION_SHARED && !tguard_mode_filters(mode) &&
 		!(relation->below && query->commandType != CMD_DELETE))
 		return;
@@ -405,6 +399,18 @@ check_target(Query *query)
 			tguard_plan->reached = true;
 			break;
 	}
+}
+
+static void
+check_target(Query *query)
+{
+	Oid			relid;
+
+	if (query->commandType == CMD_SELECT || query->resultRelation == 0)
+		return;
+	relid = rt_fetch(query->resultRelation, query->rtable)->relid;
+	if (!tguard_relation_is_free(relid))
+		check_relation(query, relid);
 }
 
 void

@@ -38,11 +38,8 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-/* Entries asked for lately; the table never moves nor frees an entry. */
-#define RECENT 64
-
 static HTAB *relations = NULL;
-static GuardedRelation *recent[RECENT];
+GuardedRelation *tguard_relation_recent[TGUARD_RECENT];
 static uint32 generation = 0;
 
 static const GuardedRelation unguarded = {.mode = RELATION_UNGUARDED};
@@ -286,7 +283,7 @@ tguard_relation(Oid relid)
 
 	if (relid < FirstNormalObjectId || tguard_extension() == NULL)
 		return &unguarded;
-	entry = recent[relid % RECENT];
+	entry = tguard_relation_recent[relid % TGUARD_RECENT];
 	if (entry && entry->relid == relid && entry->valid)
 		return entry;
 	if (relations == NULL)
@@ -294,7 +291,7 @@ tguard_relation(Oid relid)
 	entry = hash_search(relations, &relid, HASH_FIND, NULL);
 	if (entry && entry->valid)
 	{
-		recent[relid % RECENT] = entry;
+		tguard_relation_recent[relid % TGUARD_RECENT] = entry;
 		return entry;
 	}
 

@@ -43,6 +43,24 @@ typedef struct GuardedRelation
  */
 extern const GuardedRelation *tguard_relation(Oid relid);
 
+/* Entries asked for lately; the table never moves nor frees an entry. */
+#define TGUARD_RECENT 64
+extern GuardedRelation *tguard_relation_recent[TGUARD_RECENT];
+
+/*
+ * Is it known, without a look-up, that neither the relation nor a child of it
+ * is guarded?  False says nothing: ask tguard_relation().
+ */
+static inline bool
+tguard_relation_is_free(Oid relid)
+{
+	const GuardedRelation *entry =
+	tguard_relation_recent[relid % TGUARD_RECENT];
+
+	return tguard_extension_known && entry && entry->relid == relid &&
+		entry->valid && entry->mode == RELATION_UNGUARDED && !entry->below;
+}
+
 /* Error column_lost where the declared tenant column is gone. */
 extern void tguard_relation_demand_column(const GuardedRelation *relation);
 

@@ -209,16 +209,13 @@ tguard_bypass_discard(void)
 	close_lease();
 }
 
-static void
-transaction_ended(XactEvent event, void *arg)
+void
+tguard_bypass_transaction_ended(bool aborted)
 {
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
-		event != XACT_EVENT_PREPARE)
-		return;
 	visits = NULL;
 	if (!lease.open)
 		return;
-	if (!lease.session || (lease.unborn && event == XACT_EVENT_ABORT))
+	if (!lease.session || (lease.unborn && aborted))
 	{
 		close_lease();
 		return;
@@ -282,34 +279,30 @@ keep_visits(int level)
  * does a visit to a tenant: the setting goes back to the tenant before, or to
  * none, and whoever may enter() again is not bound to the tenant visited.
  */
-static void
-subtransaction_ended(SubXactEvent event, SubTransactionId mySubid,
-					 SubTransactionId parentSubid, void *arg)
+void
+tguard_bypass_subtransaction_aborted(SubTransactionId subid)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB && visits_tenants())
+	if (visits_tenants())
 	{
 		tguard_context_unpin();
 		tguard_plans_forget();
 	}
 	if (!lease.open)
 		return;
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		take_back_visits(GetCurrentTransactionNestLevel());
-	else if (event == SUBXACT_EVENT_COMMIT_SUB)
-		keep_visits(GetCurrentTransactionNestLevel());
-	if (lease.subid != mySubid)
-		return;
-	if (event == SUBXACT_EVENT_ABORT_SUB)
+	take_back_visits(GetCurrentTransactionNestLevel());
+	if (lease.subid == subid)
 		close_lease();
-	else if (event == SUBXACT_EVENT_COMMIT_SUB)
-		lease.subid = parentSubid;
 }
 
 void
-tguard_bypass_init(void)
+tguard_bypass_subtransaction_committed(SubTransactionId subid,
+									   SubTransactionId parent)
 {
-	RegisterXactCallback(transaction_ended, NULL);
-	RegisterSubXactCallback(subtransaction_ended, NULL);
+	if (!lease.open)
+		return;
+	keep_visits(GetCurrentTransactionNestLevel());
+	if (lease.subid == subid)
+		lease.subid = parent;
 }
 
 /* ---------------------------------------------------------------------

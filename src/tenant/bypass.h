@@ -45,6 +45,10 @@ extern void tguard_bypass_report(const char *what, const char *statement);
 /* DISCARD ALL: the session goes to somebody else. */
 extern void tguard_bypass_discard(void);
 
-extern void tguard_bypass_init(void);
+/* What (sub)transactions end; the first is called for all ends but of workers. */
+extern void tguard_bypass_transaction_ended(bool aborted);
+extern void tguard_bypass_subtransaction_aborted(SubTransactionId subid);
+extern void tguard_bypass_subtransaction_committed(SubTransactionId subid,
+												   SubTransactionId parent);
 
 #endif							/* TGUARD_BYPASS_H */

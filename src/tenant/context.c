@@ -427,17 +427,15 @@ tguard_context_expire(void)
 }
 
 /* A value that stays behind counts no more: what was guessed on it is void. */
-static void
-transaction_ended(XactEvent event, void *arg)
+void
+tguard_context_transaction_ended(void)
 {
-	if (replaced != NIL && (event == XACT_EVENT_COMMIT ||
-							event == XACT_EVENT_ABORT))
+	if (replaced != NIL)
 	{
 		list_free_deep(replaced);
 		replaced = NIL;
 	}
-	if (guessed && (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
-					event == XACT_EVENT_PREPARE))
+	if (guessed)
 		forget_guesses();
 }
 
@@ -446,5 +444,4 @@ void
 tguard_context_init(void)
 {
 	setting = tguard_find_setting(TGUARD_CONTEXT_SETTING);
-	RegisterXactCallback(transaction_ended, NULL);
 }

@@ -65,6 +65,9 @@ extern void tguard_context_unpin(void);
 extern bool tguard_context_is_left_over(void);
 extern void tguard_context_expire(void);
 
+/* Any transaction of the session itself has ended. */
+extern void tguard_context_transaction_ended(void);
+
 extern void tguard_context_init(void);
 
 #endif							/* TGUARD_CONTEXT_H */

@@ -1,0 +1,49 @@
+/*
+ * transaction.c
+ *	  The transaction door: what ends with a transaction or a savepoint.
+ *
+ * One callback for all rooms, since every transaction pays for each.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "doors/doors.h"
+#include "guard/plan.h"
+#include "guard/reference.h"
+#include "tenant/bypass.h"
+#include "tenant/context.h"
+
+/* Parallel workers end with their transaction and keep nothing. */
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	tguard_plan_transaction_ended();
+	if (event == XACT_EVENT_ABORT)
+		tguard_reference_transaction_aborted();
+	tguard_bypass_transaction_ended(event == XACT_EVENT_ABORT);
+	tguard_context_transaction_ended();
+}
+
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId mySubid,
+					 SubTransactionId parentSubid, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		tguard_plan_subtransaction_aborted(mySubid);
+		tguard_reference_subtransaction_aborted(mySubid);
+		tguard_bypass_subtransaction_aborted(mySubid);
+	}
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		tguard_bypass_subtransaction_committed(mySubid, parentSubid);
+}
+
+void
+tguard_transaction_door_open(void)
+{
+	RegisterXactCallback(transaction_ended, NULL);
+	RegisterSubXactCallback(subtransaction_ended, NULL);
+}
