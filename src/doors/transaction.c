@@ -13,18 +13,23 @@
 #include "tenant/bypass.h"
 #include "tenant/context.h"
 
-/* Parallel workers end with their transaction and keep nothing. */
-static void
-transaction_ended(XactEvent event, void *arg)
+static pg_noinline void
+end_transaction(XactEvent event)
 {
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
-		event != XACT_EVENT_PREPARE)
-		return;
 	tguard_plan_transaction_ended();
 	if (event == XACT_EVENT_ABORT)
 		tguard_reference_transaction_aborted();
 	tguard_bypass_transaction_ended(event == XACT_EVENT_ABORT);
 	tguard_context_transaction_ended();
+}
+
+/* Parallel workers end with their transaction and keep nothing. */
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE)
+		end_transaction(event);
 }
 
 static void

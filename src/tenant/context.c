@@ -430,13 +430,11 @@ tguard_context_expire(void)
 void
 tguard_context_transaction_ended(void)
 {
-	if (replaced != NIL)
-	{
-		list_free_deep(replaced);
-		replaced = NIL;
-	}
-	if (guessed)
-		forget_guesses();
+	if (replaced == NIL && !guessed)
+		return;
+	list_free_deep(replaced);
+	replaced = NIL;
+	forget_guesses();
 }
 
 /* The setting's own record shows how its value came about. */
