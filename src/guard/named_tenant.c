@@ -10,7 +10,7 @@
  * - a constant that is the tenant in a plan for one tenant adds nothing;
  * - a parameter becomes the tenant's own parameter with a condition: its
  *   value is the tenant if $1 is the tenant, and NULL if it is not, which no
- *   row equals (plan.c).
+ *   row equals (tenant_param.c).
  *
  * A constant in a plan for any tenant stays, and so does all else.
  */
@@ -18,7 +18,7 @@
 
 #include "catalog/pg_type.h"
 #include "guard/named_tenant.h"
-#include "guard/plan.h"
+#include "guard/tenant_param.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
@@ -111,7 +111,7 @@ names_tenant(Search *search, Node *node)
 		return is_the_tenant(search, (Const *) named);
 	if (!IsA(named, Param))
 		return false;
-	search->result = tguard_plan_tenant_if((Param *) named, search->tenant);
+	search->result = tguard_tenant_param_if((Param *) named, search->tenant);
 	return search->result != NULL;
 }
 

@@ -12,10 +12,7 @@
  * wrong guess costs a replan or an error, never a row.
  *
  * A constant goes only into a plan that will run once.  In all others the
- * tenant is a PARAM_EXTERN with an impossible number.  The executor gets a
- * parameter list that wraps the caller's own and compiles that number into
- * the tenant's value, bound when the plan starts.  Without the wrapper the
- * number has no value and execution fails.
+ * tenant is a parameter (tenant_param.c).
  *
  * Parallel workers get a plan without PlanInvalItems, from a leader that has
  * checked it; nested statements of functions that run in a worker are planned
@@ -30,15 +27,14 @@
 #include "base/plancache.h"
 #include "base/settings.h"
 #include "catalog/pg_class.h"
-#include "executor/execExpr.h"
 #include "executor/executor.h"
 #include "guard/lookup.h"
 #include "guard/plan.h"
 #include "guard/reference.h"
 #include "guard/report.h"
+#include "guard/tenant_param.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "nodes/params.h"
 #include "relations/cache.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
@@ -49,24 +45,6 @@
 
 /* PlanInvalItem.cacheId of the stamp; no syscache has a negative number. */
 #define STAMP_CACHE (-7741)
-
-/*
- * The parameter number that stands for the tenant.  The n-th after it stands
- * for the tenant if the query's own $n is the tenant, and else for NULL.
- */
-#define TENANT_PARAM 1000000000
-
-/*
- * The wrapper around a parameter list, found again through paramCompileArg.
- * The identity lives as long as the transaction (context.c).
- */
-typedef struct TenantParams
-{
-	ParamListInfo original;
-	const TenantIdentity *identity; /* NULL: the tenant is NULL */
-	ReportCounts *report;		/* PLAN_REPORT only */
-	uint32		serial;			/* the tenant bound, see context.h */
-} TenantParams;
 
 Planning   *tguard_plan = NULL;
 bool		tguard_plan_keeps = false;
@@ -258,20 +236,6 @@ tenant_constant(TenantKeyKind kind, const TenantIdentity *identity)
 										byval, length), false, byval);
 }
 
-static Expr *
-tenant_parameter(TenantKeyKind kind, int named)
-{
-	Param	   *param = makeNode(Param);
-
-	param->paramkind = PARAM_EXTERN;
-	param->paramid = TENANT_PARAM + named;
-	param->paramtype = tguard_key_type(kind);
-	param->paramtypmod = -1;
-	param->paramcollid = get_typcollation(param->paramtype);
-	param->location = -1;
-	return (Expr *) param;
-}
-
 Expr *
 tguard_plan_tenant(TenantKeyKind kind)
 {
@@ -282,17 +246,7 @@ tguard_plan_tenant(TenantKeyKind kind)
 		if (identity)
 			return tenant_constant(kind, identity);
 	}
-	return tenant_parameter(kind, 0);
-}
-
-Expr *
-tguard_plan_tenant_if(const Param *named, const Expr *tenant)
-{
-	if (!IsA(tenant, Param) || named->paramkind != PARAM_EXTERN ||
-		named->paramid <= 0 || named->paramid >= TENANT_PARAM)
-		return NULL;
-	return tenant_parameter(tguard_key_kind(((const Param *) tenant)->paramtype),
-							named->paramid);
+	return tguard_tenant_param(kind);
 }
 
 static PlanInvalItem *
@@ -385,183 +339,10 @@ read_stamp(const PlannedStmt *plan, PlanPurpose *purpose, uint32 *serial)
 	return false;
 }
 
-/* ---------------------------------------------------------------------
- * Execution: the tenant's value
- * ---------------------------------------------------------------------
- */
-
-static void
-eval_tenant(ExprState *state, ExprEvalStep *op, ExprContext *econtext)
-{
-	const TenantIdentity *identity =
-	((TenantParams *) op->d.cparam.paramarg)->identity;
-
-	/* the leader was admitted with a tenant: without one rows would be lost */
-	if (identity == NULL && IsParallelWorker() &&
-		tguard_missing_context == MISSING_ERROR)
-		tguard_context_complain();
-	*op->resnull = (identity == NULL);
-	*op->resvalue = identity == NULL ? (Datum) 0 :
-		tguard_identity_datum(identity,
-							  tguard_key_kind(op->d.cparam.paramtype));
-}
-
-/* The value of the caller's own parameter; error where it has none. */
-static const ParamExternData *
-fetch_param(ParamListInfo params, int number, ParamExternData *workspace)
-{
-	const ParamExternData *param = NULL;
-
-	if (params && number <= params->numParams)
-		param = params->paramFetch ?
-			params->paramFetch(params, number, false, workspace) :
-			&params->params[number - 1];
-	if (param == NULL || !OidIsValid(param->ptype))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("no value found for parameter %d", number)));
-	return param;
-}
-
-/* Is the caller's parameter the tenant, whatever it may be spelled like? */
-static bool
-is_tenant(const TenantIdentity *identity, const ParamExternData *param)
-{
-	TenantKeyKind kind = tguard_key_kind(param->ptype);
-
-	return !param->isnull && kind != KEY_NONE &&
-		tguard_identity_matches(identity, kind, param->value);
-}
-
-static void
-eval_nobody(ExprState *state, ExprEvalStep *op, ExprContext *econtext)
-{
-	*op->resnull = true;
-	*op->resvalue = (Datum) 0;
-}
-
-/* The tenant if $n is the tenant, else NULL, which equals nobody. */
-static void
-eval_tenant_if(ExprState *state, ExprEvalStep *op, ExprContext *econtext)
-{
-	TenantParams *tenant = op->d.cparam.paramarg;
-	ParamExternData workspace;
-
-	eval_tenant(state, op, econtext);
-	if (!*op->resnull &&
-		!is_tenant(tenant->identity,
-				   fetch_param(tenant->original,
-							   op->d.cparam.paramid - TENANT_PARAM,
-							   &workspace)))
-		eval_nobody(state, op, econtext);
-}
-
-/* How to evaluate it: decided once, where the caller's values are known. */
-static ExecEvalSubroutine
-find_evaluation(const TenantParams *tenant, int named)
-{
-	ParamListInfo original = tenant->original;
-
-	if (named == 0)
-		return eval_tenant;
-	if (tenant->identity == NULL || original == NULL ||
-		original->paramFetch || named > original->numParams)
-		return eval_tenant_if;
-	return is_tenant(tenant->identity, &original->params[named - 1]) ?
-		eval_tenant : eval_nobody;
-}
-
-static void
-compile_param(ParamListInfo params, Param *param, ExprState *state,
-			  Datum *resv, bool *resnull)
-{
-	TenantParams *tenant = params->paramCompileArg;
-	ParamListInfo original = tenant->original;
-	ExprEvalStep scratch = {0};
-
-	scratch.resvalue = resv;
-	scratch.resnull = resnull;
-	if (param->paramid >= TENANT_PARAM)
-	{
-		scratch.opcode = EEOP_PARAM_CALLBACK;
-		scratch.d.cparam.paramfunc =
-			find_evaluation(tenant, param->paramid - TENANT_PARAM);
-		scratch.d.cparam.paramarg = tenant;
-		scratch.d.cparam.paramid = param->paramid;
-		scratch.d.cparam.paramtype = param->paramtype;
-	}
-	else if (original && original->paramCompile)
-	{
-		original->paramCompile(original, param, state, resv, resnull);
-		return;
-	}
-	else
-	{
-		scratch.opcode = EEOP_PARAM_EXTERN;
-		scratch.d.param.paramid = param->paramid;
-		scratch.d.param.paramtype = param->paramtype;
-	}
-	ExprEvalPushStep(state, &scratch);
-}
-
-/*
- * Wrap the caller's parameters.  The header is copied whole, so that a
- * caller's fetch hook (plpgsql) goes on working.  This is on every statement's
- * path, in a memory context whose first block is small: one allocation of at
- * most 128 bytes for up to one parameter.
- */
-static void
-bind_tenant(QueryDesc *queryDesc, const TenantIdentity *identity)
-{
-	ParamListInfo original = queryDesc->params;
-	int			count = original ? original->numParams : 0;
-	TenantParams *tenant = palloc(sizeof(TenantParams) +
-								  offsetof(ParamListInfoData, params) +
-								  count * sizeof(ParamExternData));
-	ParamListInfo wrapper = (ParamListInfo) (tenant + 1);
-
-	if (original)
-		memcpy(wrapper, original, offsetof(ParamListInfoData, params) +
-			   (original->paramFetch ? 0 : count * sizeof(ParamExternData)));
-	else
-		memset(wrapper, 0, offsetof(ParamListInfoData, params));
-	tenant->original = original;
-	tenant->identity = identity;
-	tenant->report = NULL;
-	tenant->serial = tguard_context_serial();
-	wrapper->paramCompile = compile_param;
-	wrapper->paramCompileArg = tenant;
-	queryDesc->params = wrapper;
-}
-
-/* The same for a tenant that is not pinned, and so may be set anew. */
-static void
-bind_unpinned(QueryDesc *queryDesc)
-{
-	const TenantIdentity *identity = tguard_context_peek();
-	TenantIdentity *copy = NULL;
-
-	if (identity)
-	{
-		copy = palloc(tguard_identity_size(identity->text));
-		tguard_identity_parse(identity->text, copy);
-	}
-	bind_tenant(queryDesc, copy);
-}
-
-static TenantParams *
-bound_tenant(QueryDesc *queryDesc)
-{
-	if (queryDesc->params &&
-		queryDesc->params->paramCompile == compile_param)
-		return queryDesc->params->paramCompileArg;
-	return NULL;
-}
-
 ReportCounts *
 tguard_plan_report(QueryDesc *queryDesc)
 {
-	TenantParams *tenant = bound_tenant(queryDesc);
+	TenantParams *tenant = tguard_tenant_bound(queryDesc);
 
 	return tenant ? tenant->report : NULL;
 }
@@ -630,7 +411,7 @@ admit_for_tenant(QueryDesc *queryDesc, int eflags, PlanPurpose purpose,
 		refuse_plan("it was built for a tenant, and a bypass is open.");
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 	{
-		bind_unpinned(queryDesc);
+		tguard_tenant_bind_unpinned(queryDesc);
 		return;
 	}
 	identity = tguard_context_require();
@@ -641,7 +422,7 @@ admit_for_tenant(QueryDesc *queryDesc, int eflags, PlanPurpose purpose,
 							 queryDesc->plannedstmt->hasModifyingCTE))
 		tguard_context_complain();
 	refuse_keeping_rows(false);
-	bind_tenant(queryDesc, identity);
+	tguard_tenant_bind(queryDesc, identity);
 }
 
 /*
@@ -676,7 +457,7 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 	if (!read_stamp(queryDesc->plannedstmt, &purpose, &serial))
 	{
 		if (IsParallelWorker() && tguard_extension())
-			bind_unpinned(queryDesc);
+			tguard_tenant_bind_unpinned(queryDesc);
 		return;
 	}
 	switch (purpose)
@@ -695,8 +476,8 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 		case PLAN_REPORT:
 			if (tguard_mode() != MODE_REPORT)
 				refuse_plan("it was built while tenantguard.enforce was \"log\".");
-			bind_unpinned(queryDesc);
-			bound_tenant(queryDesc)->report = tguard_report_start(queryDesc);
+			tguard_tenant_bind_unpinned(queryDesc);
+			tguard_tenant_bound(queryDesc)->report = tguard_report_start(queryDesc);
 			break;
 		case PLAN_REFERENCE:
 			if (!tguard_reference_is_running())
@@ -706,7 +487,7 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 		case PLAN_LOOKUP:
 			if (!tguard_lookup_is_running())
 				refuse_plan("it belongs to a look-up.");
-			bind_unpinned(queryDesc);
+			tguard_tenant_bind_unpinned(queryDesc);
 			break;
 	}
 }
@@ -714,7 +495,7 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 void
 tguard_plan_readmit(QueryDesc *queryDesc)
 {
-	TenantParams *tenant = bound_tenant(queryDesc);
+	TenantParams *tenant = tguard_tenant_bound(queryDesc);
 	PlanPurpose purpose;
 	uint32		serial;
 

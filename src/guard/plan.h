@@ -94,13 +94,6 @@ extern bool tguard_plan_filters(void);
 extern Expr *tguard_plan_tenant(TenantKeyKind kind);
 
 /*
- * The tenant if the query's own parameter is the tenant, else NULL, for a plan
- * in which "tenant" is a parameter too.  NULL pointer where there is no such
- * expression.
- */
-extern Expr *tguard_plan_tenant_if(const Param *named, const Expr *tenant);
-
-/*
  * Refuse a plan of guarded relations that was begun when there was no
  * extension: the planner waited for a lock of whoever created it.
  */
