@@ -211,6 +211,9 @@ tguard_plan_subtransaction_aborted(SubTransactionId subid)
 void
 tguard_plan_end(Planning *state)
 {
+	/* relations met without a state would be neither filtered nor stamped */
+	if (tguard_plan == NULL)
+		elog(ERROR, "the transaction ended while a query was planned");
 	tguard_plan = state->up;
 }
 
