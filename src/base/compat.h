@@ -12,6 +12,7 @@
 #include "parser/parse_node.h"
 #include "storage/proc.h"
 #include "utils/backend_progress.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/rel.h"
@@ -40,8 +41,14 @@
 #define tguard_primary_key(rel) RelationGetPrimaryKeyIndex(rel)
 #endif
 
-/* 17: the local transaction id moved into PGPROC.vxid, pgprocno went away. */
+/*
+ * 17: the local transaction id moved into PGPROC.vxid, pgprocno and a function
+ * of adminpack's went away.
+ */
 #if PG_VERSION_NUM >= 170000
+#ifndef F_PG_READ_FILE_OLD
+#define F_PG_READ_FILE_OLD InvalidOid
+#endif
 #define tguard_lxid(proc) ((proc)->vxid.lxid)
 #define tguard_proc_number(proc) GetNumberFromPGProc(proc)
 #else

@@ -4,19 +4,40 @@
  *
  * The server calls here by OID for every relation a command reaches, so
  * TRUNCATE ... CASCADE, DROP SCHEMA and DROP OWNED are covered without
- * parsing names.
+ * parsing names.  It also calls for every function that an expression is made
+ * ready to run, which is the only thing here on the path of a query.
  */
 #include "postgres.h"
 
-#include "base/errors.h"
+#include "access/transam.h"
+#include "base/extension.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_largeobject.h"
+#include "commands/extension.h"
 #include "doors/doors.h"
 #include "guard/ddl_rules.h"
+#include "guard/functions.h"
+#include "guard/under_tenant.h"
+#include "miscadmin.h"
+#include "tenant/bypass.h"
 #include "tenant/grants.h"
 
 static object_access_hook_type next_object_access = NULL;
+
+/*
+ * Nothing is looked up for a DROP without a tenant: while the extension is
+ * being dropped its objects go one by one, and what is left looks like damage.
+ */
+static void
+guard_object(ObjectAccessType access, Oid classId, Oid objectId)
+{
+	if (IsBinaryUpgrade || creating_extension)
+		return;
+	if (tguard_tenant_binds() && tguard_extension())
+		tguard_tenant_object(access, classId, objectId);
+}
 
 static pg_noinline void
 guard_change(ObjectAccessType access, Oid classId, Oid objectId, int subId,
@@ -25,6 +46,10 @@ guard_change(ObjectAccessType access, Oid classId, Oid objectId, int subId,
 	if (next_object_access)
 		next_object_access(access, classId, objectId, subId, arg);
 
+	if (access != OAT_TRUNCATE)
+		guard_object(access, classId, objectId);
+	if (access == OAT_DROP && classId == LargeObjectRelationId)
+		tguard_rule_large_object();
 	if (access == OAT_DROP && classId == AuthIdRelationId)
 		tguard_grants_drop_role(objectId);
 	if (classId != RelationRelationId)
@@ -45,9 +70,14 @@ guard_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 {
 	/* these two change nothing, and come with every statement */
 	if (access != OAT_FUNCTION_EXECUTE && access != OAT_NAMESPACE_SEARCH)
+	{
 		guard_change(access, classId, objectId, subId, arg);
-	else if (next_object_access)
+		return;
+	}
+	if (next_object_access)
 		next_object_access(access, classId, objectId, subId, arg);
+	if (access == OAT_FUNCTION_EXECUTE && objectId < FirstNormalObjectId)
+		tguard_rule_function(objectId);
 }
 
 void

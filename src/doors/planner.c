@@ -6,7 +6,9 @@
 
 #include "access/transam.h"
 #include "base/extension.h"
+#include "catalog/pg_largeobject.h"
 #include "doors/doors.h"
+#include "guard/functions.h"
 #include "guard/plan.h"
 #include "guard/report.h"
 #include "guard/row_filter.h"
@@ -110,6 +112,12 @@ meet_relation(PlannerInfo *root, Oid relid, bool inhparent, RelOptInfo *rel)
 {
 	if (next_relation_info)
 		next_relation_info(root, relid, inhparent, rel);
+	if (relid == LargeObjectRelationId)
+	{
+		if (tguard_plan)
+			tguard_rule_large_object_planned();
+		return;
+	}
 	if (tguard_plan)
 		tguard_filter_relation(root, relid, rel);
 	else
@@ -120,7 +128,8 @@ static void
 guard_relation_info(PlannerInfo *root, Oid relid, bool inhparent,
 					RelOptInfo *rel)
 {
-	if (relid >= FirstNormalObjectId && !tguard_relation_is_free(relid))
+	if (relid >= FirstNormalObjectId ? !tguard_relation_is_free(relid) :
+		relid == LargeObjectRelationId)
 		meet_relation(root, relid, inhparent, rel);
 	else if (next_relation_info)
 		next_relation_info(root, relid, inhparent, rel);

@@ -3,24 +3,26 @@
  *	  Commands that would open the guard.
  *
  * A table's owner may change the table, not take it out of its tenants'
- * protection: that needs a bypass, which is logged.  And while a tenant is
- * set nobody changes guarded relations at all, since DDL runs code (index
- * expressions, checks, rewrites) over every tenant's rows.
+ * protection: that needs a bypass, which is logged.  While a tenant is set
+ * much more is refused: under_tenant.c.
  */
 #include "postgres.h"
 
 #include "base/compat.h"
 #include "base/errors.h"
 #include "catalog/dependency.h"
-#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_largeobject.h"
 #include "catalog/pg_policy.h"
 #include "commands/policy.h"
 #include "commands/tablecmds.h"
 #include "guard/ddl_rules.h"
+#include "guard/functions.h"
 #include "guard/inheritance.h"
+#include "guard/integrity.h"
 #include "guard/own_objects.h"
+#include "guard/under_tenant.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "relations/cache.h"
@@ -28,15 +30,12 @@
 #include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "tenant/bypass.h"
-#include "tenant/context.h"
 #include "tenant/registry.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 
 #define OWN_PREFIX		"tenantguard_"
 #define PARTNER_POLICY	"tenantguard_partner"
-
-static RangeVar *target_of(Node *statement);
 
 static bool
 is_own_name(const char *name)
@@ -106,15 +105,13 @@ tguard_rule_drop_relation(Oid relid)
 {
 	const TguardExtension *ext = tguard_extension();
 	const GuardedRelation *relation;
-	bool		guard;
 
 	if (ext == NULL || get_rel_namespace(relid) == ext->schema)
 		return;
 	relation = tguard_relation(relid);
-	guard = (tguard_mode() == MODE_GUARD);
 	if (relation->mode == RELATION_UNGUARDED && !relation->own)
 		return;
-	if (guard && tguard_context_peek())
+	if (tguard_tenant_binds())
 		tguard_bypass_demand(REASON_DDL, about("drop", relid),
 							 "a tenant is set in this transaction.");
 	if (tguard_registry_is(relid))
@@ -317,99 +314,9 @@ refresh(RangeVar *name)
 }
 
 /* ---------------------------------------------------------------------
- * While a tenant is set
+ * Before a statement
  * ---------------------------------------------------------------------
  */
-
-/* The relation that a DDL statement names, where it names one. */
-static RangeVar *
-target_of(Node *statement)
-{
-	switch (nodeTag(statement))
-	{
-		case T_AlterTableStmt:
-			return ((AlterTableStmt *) statement)->relation;
-		case T_AlterObjectSchemaStmt:
-			return ((AlterObjectSchemaStmt *) statement)->relation;
-		case T_AlterPolicyStmt:
-			return ((AlterPolicyStmt *) statement)->table;
-		case T_ClusterStmt:
-			return ((ClusterStmt *) statement)->relation;
-		case T_CreatePolicyStmt:
-			return ((CreatePolicyStmt *) statement)->table;
-		case T_CreateTrigStmt:
-			return ((CreateTrigStmt *) statement)->relation;
-		case T_IndexStmt:
-			return ((IndexStmt *) statement)->relation;
-		case T_ReindexStmt:
-			return ((ReindexStmt *) statement)->relation;
-		case T_RenameStmt:
-			return ((RenameStmt *) statement)->relation;
-		case T_RuleStmt:
-			return ((RuleStmt *) statement)->relation;
-		default:
-			return NULL;
-	}
-}
-
-/* Is the relation, its table or one of its children guarded? */
-static bool
-touches_guarded(Oid relid)
-{
-	if (OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_INDEX)
-		relid = IndexGetRelation(relid, true);
-	return is_guarded(relid) ||
-		(OidIsValid(relid) && tguard_relation(relid)->below);
-}
-
-static void
-refuse_relation_under_tenant(RangeVar *name)
-{
-	Oid			relid = relation_of(name);
-
-	if (touches_guarded(relid))
-		tguard_bypass_demand(REASON_DDL, about("change", relid),
-							 "a tenant is set in this transaction.");
-}
-
-/* These name no relation, or all of them, and run code over their rows. */
-static bool
-reaches_unnamed_relations(Node *statement)
-{
-	switch (nodeTag(statement))
-	{
-		case T_AlterDomainStmt:
-		case T_AlterTypeStmt:
-			return true;
-		case T_ReindexStmt:
-			return ((ReindexStmt *) statement)->relation == NULL;
-		case T_ClusterStmt:
-			return ((ClusterStmt *) statement)->relation == NULL;
-		case T_VacuumStmt:
-			return ((VacuumStmt *) statement)->rels == NIL;
-		default:
-			return false;
-	}
-}
-
-static void
-refuse_under_tenant(Node *statement)
-{
-	ListCell   *lc;
-
-	if (reaches_unnamed_relations(statement))
-		tguard_bypass_demand(REASON_DDL, "run this command",
-							 "it may reach guarded relations, and a tenant is set in this transaction.");
-	foreach(lc, tguard_inheritance_parents(statement))
-		refuse_relation_under_tenant(lfirst_node(RangeVar, lc));
-	if (IsA(statement, VacuumStmt))
-	{
-		foreach(lc, ((VacuumStmt *) statement)->rels)
-			refuse_relation_under_tenant(lfirst_node(VacuumRelation, lc)->relation);
-	}
-	else
-		refuse_relation_under_tenant(target_of(statement));
-}
 
 void
 tguard_rule_before(Node *statement)
@@ -421,13 +328,17 @@ tguard_rule_before(Node *statement)
 		return;					/* it puts objects together one by one */
 	if (tguard_extension() == NULL)
 	{
-		if (IsA(statement, CopyStmt) || OidIsValid(relation_of(target_of(statement))))
+		if (IsA(statement, CopyStmt) || OidIsValid(relation_of(tguard_target_of(statement))))
 			tguard_extension_demand_whole();
 		return;
 	}
-	if (tguard_context_peek() && tguard_mode() != MODE_BYPASS)
-		refuse_under_tenant(statement);
-	tguard_own_protect(statement, relation_of(target_of(statement)));
+	if (tguard_tenant_binds())
+		tguard_tenant_statement(statement);
+	tguard_own_protect(statement, relation_of(tguard_target_of(statement)));
+	tguard_integrity_statement(statement);
+	if (IsA(statement, CopyStmt) &&
+		relation_of(((CopyStmt *) statement)->relation) == LargeObjectRelationId)
+		tguard_rule_large_object();
 	switch (nodeTag(statement))
 	{
 		case T_AlterObjectDependsStmt:

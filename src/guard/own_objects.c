@@ -79,16 +79,13 @@ tguard_own_protect(Node *statement, Oid relid)
 							 "nothing would be guarded without them.");
 }
 
-/* DROP EXTENSION tenantguard, or DROP SCHEMA tenantguard CASCADE. */
-static bool
-drops_extension(Node *statement)
+bool
+tguard_own_is_dropped(DropStmt *drop)
 {
-	DropStmt   *drop = (DropStmt *) statement;
 	ListCell   *lc;
 
-	if (!IsA(statement, DropStmt) ||
-		(drop->removeType != OBJECT_EXTENSION &&
-		 drop->removeType != OBJECT_SCHEMA))
+	if (drop->removeType != OBJECT_EXTENSION &&
+		drop->removeType != OBJECT_SCHEMA)
 		return false;
 	foreach(lc, drop->objects)
 	{
@@ -104,7 +101,9 @@ tguard_own_last_words(Node *statement)
 	ListCell   *lc;
 	StringInfoData text;
 
-	if (!drops_extension(statement) || tguard_extension() == NULL)
+	if (!IsA(statement, DropStmt) ||
+		!tguard_own_is_dropped((DropStmt *) statement) ||
+		tguard_extension() == NULL)
 		return NULL;
 	initStringInfo(&text);
 	foreach(lc, tguard_catalog_list())

@@ -5,7 +5,7 @@
 #ifndef TGUARD_OWN_OBJECTS_H
 #define TGUARD_OWN_OBJECTS_H
 
-#include "nodes/nodes.h"
+#include "nodes/parsenodes.h"
 
 /* Is it one of the extension's tables? */
 extern bool tguard_own_relation(Oid relid);
@@ -15,6 +15,9 @@ extern bool tguard_own_relation(Oid relid);
  * "relid" is the relation that the statement names, if it names one.
  */
 extern void tguard_own_protect(Node *statement, Oid relid);
+
+/* DROP EXTENSION tenantguard, or DROP SCHEMA tenantguard? */
+extern bool tguard_own_is_dropped(DropStmt *drop);
 
 /* What a DROP EXTENSION, about to run, will leave unguarded; or NULL. */
 extern char *tguard_own_last_words(Node *statement);

@@ -28,6 +28,7 @@
 #include "base/settings.h"
 #include "catalog/pg_class.h"
 #include "executor/executor.h"
+#include "guard/integrity.h"
 #include "guard/lookup.h"
 #include "guard/plan.h"
 #include "guard/reference.h"
@@ -425,6 +426,7 @@ admit_for_tenant(QueryDesc *queryDesc, int eflags, PlanPurpose purpose,
 							 queryDesc->plannedstmt->hasModifyingCTE))
 		tguard_context_complain();
 	refuse_keeping_rows(false);
+	tguard_integrity_admit(queryDesc);
 	tguard_tenant_bind(queryDesc, identity);
 }
 
@@ -433,10 +435,12 @@ admit_for_tenant(QueryDesc *queryDesc, int eflags, PlanPurpose purpose,
  * with a tenant its own check sees to it (write_check.c).
  */
 static void
-admit_sign_up(void)
+admit_sign_up(QueryDesc *queryDesc, int eflags)
 {
 	if (tguard_mode() == MODE_BYPASS)
 		refuse_plan("it was built without a bypass.");
+	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+		tguard_integrity_admit(queryDesc);
 }
 
 static void
@@ -471,7 +475,7 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 			admit_for_tenant(queryDesc, eflags, purpose, serial);
 			break;
 		case PLAN_SIGN_UP:
-			admit_sign_up();
+			admit_sign_up(queryDesc, eflags);
 			break;
 		case PLAN_BYPASS:
 			admit_bypass(queryDesc, eflags, serial);
@@ -479,6 +483,7 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 		case PLAN_REPORT:
 			if (tguard_mode() != MODE_REPORT)
 				refuse_plan("it was built while tenantguard.enforce was \"log\".");
+			tguard_integrity_admit(queryDesc);
 			tguard_tenant_bind_unpinned(queryDesc);
 			tguard_tenant_bound(queryDesc)->report = tguard_report_start(queryDesc);
 			break;

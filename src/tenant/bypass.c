@@ -123,6 +123,13 @@ tguard_mode(void)
 	return tguard_grants_standing() ? MODE_BYPASS : MODE_GUARD;
 }
 
+bool
+tguard_tenant_binds(void)
+{
+	return (tguard_context_peek() != NULL || tguard_context_is_pinned()) &&
+		tguard_mode() != MODE_BYPASS;
+}
+
 uint32
 tguard_bypass_serial(void)
 {

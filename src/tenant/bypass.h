@@ -16,6 +16,12 @@ typedef enum TguardMode
 /* Decide the mode of a statement that starts now.  Needs a transaction. */
 extern TguardMode tguard_mode(void);
 
+/*
+ * Does a tenant bind this transaction?  It is set, or rows were reached under
+ * it and it was RESET since; and no bypass is open.  Also in MODE_REPORT.
+ */
+extern bool tguard_tenant_binds(void);
+
 /* Names the bypass in force; a plan built under another one must not run. */
 extern uint32 tguard_bypass_serial(void);
 

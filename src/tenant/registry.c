@@ -207,6 +207,14 @@ tguard_registry_key_kind(void)
 	return registry ? registry->kind : KEY_NONE;
 }
 
+Oid
+tguard_registry_relation(void)
+{
+	const RegistryConfig *registry = get_config();
+
+	return registry ? registry->relid : InvalidOid;
+}
+
 bool
 tguard_registry_is(Oid relid)
 {

@@ -22,6 +22,9 @@ typedef enum TenantStanding
  */
 extern TenantKeyKind tguard_registry_key_kind(void);
 
+/* The registry, InvalidOid where none was adopted. */
+extern Oid	tguard_registry_relation(void);
+
 /* Is this relation the registry? */
 extern bool tguard_registry_is(Oid relid);
 

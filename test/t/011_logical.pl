@@ -185,7 +185,8 @@ like(slurp_file($subscriber->logfile, $subscriber_log),
 	qr/bypass used: role=receiver reason=replication statement=INSERT INTO public\.changes/, 'which the log says');
 
 #
-# What is decoded is not filtered: REPLICATION sees every tenant
+# What is decoded is not filtered: through SQL it takes a grant, a walsender
+# needs none
 #
 my $decode = q{SELECT data FROM pg_logical_slot_get_changes('plain', NULL, NULL)};
 my @app = (extra_params => [ '-U', 'app' ]);
@@ -194,12 +195,26 @@ like(rows_of($publisher, 'postgres', q{SELECT pg_create_logical_replication_slot
 	qr/must be superuser or replication role|permission denied to use replication slots/, 'a plain role makes no slot');
 $publisher->safe_psql('postgres', q{SELECT pg_create_logical_replication_slot('plain', 'test_decoding')});
 bypass("INSERT INTO notes VALUES (1, 91, 'secret of one'), (2, 92, 'secret of two')");
-like(rows_of($publisher, 'postgres', $decode, @app), qr/must be superuser or replication role|permission denied to use replication slots/, 'nor reads from one');
+refused($publisher, 'postgres', $decode, 'beyond_tenant', 'nor reads from one', @app);
 ok($publisher->psql('postgres', 'IDENTIFY_SYSTEM', replication => 'database', @app) != 0,
 	'nor connects as a walsender');
+for my $role ('sender', $super)
+{
+	$publisher->safe_psql('postgres', q{SELECT tenantguard.revoke_bypass('sender')});
+	for my $function (qw(get_changes peek_changes get_binary_changes peek_binary_changes))
+	{
+		refused($publisher, 'postgres', "SELECT data FROM pg_logical_slot_$function('plain', NULL, NULL)",
+			'beyond_tenant', "$role does not call $function without a grant", extra_params => [ '-U', $role ]);
+	}
+}
+$publisher->safe_psql('postgres', q{SELECT tenantguard.grant_bypass('sender', 'replication')});
+like(rows_of($publisher, 'postgres', $decode, extra_params => [ '-U', 'sender' ]),
+	qr/secret of one.*secret of two/, 'with a grant a role with REPLICATION reads the changes of all tenants');
 $publisher->safe_psql('postgres', q{SELECT tenantguard.revoke_bypass('sender')});
-my $decoded = rows_of($publisher, 'postgres', $decode, extra_params => [ '-U', 'sender' ]);
-like($decoded, qr/secret of one.*secret of two/, 'a role with REPLICATION reads the changes of all tenants, without a grant');
+bypass("INSERT INTO notes VALUES (1, 93, 'third secret')");
+my ($received) = run_command([ 'pg_recvlogical', '-d', $publisher->connstr('postgres') . ' user=sender', '-S', 'plain',
+	'--start', '--no-loop', '-f', '-', '--endpos', $publisher->lsn('insert') ]);
+like($received, qr/third secret/, 'a walsender decodes without one');
 
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION tenant3');
 done_testing();
