@@ -19,6 +19,7 @@
 #include "doors/doors.h"
 #include "guard/ddl_rules.h"
 #include "guard/functions.h"
+#include "guard/own_code.h"
 #include "guard/under_tenant.h"
 #include "miscadmin.h"
 #include "tenant/bypass.h"
@@ -31,12 +32,14 @@ static object_access_hook_type next_object_access = NULL;
  * being dropped its objects go one by one, and what is left looks like damage.
  */
 static void
-guard_object(ObjectAccessType access, Oid classId, Oid objectId)
+guard_object(ObjectAccessType access, Oid classId, Oid objectId, int subId)
 {
 	if (IsBinaryUpgrade || creating_extension)
 		return;
 	if (tguard_tenant_binds() && tguard_extension())
 		tguard_tenant_object(access, classId, objectId);
+	if (access != OAT_DROP && tguard_extension())
+		tguard_own_code_object(access, classId, objectId, subId);
 }
 
 static pg_noinline void
@@ -47,7 +50,7 @@ guard_change(ObjectAccessType access, Oid classId, Oid objectId, int subId,
 		next_object_access(access, classId, objectId, subId, arg);
 
 	if (access != OAT_TRUNCATE)
-		guard_object(access, classId, objectId);
+		guard_object(access, classId, objectId, subId);
 	if (access == OAT_DROP && classId == LargeObjectRelationId)
 		tguard_rule_large_object();
 	if (access == OAT_DROP && classId == AuthIdRelationId)
@@ -76,8 +79,12 @@ guard_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 	}
 	if (next_object_access)
 		next_object_access(access, classId, objectId, subId, arg);
-	if (access == OAT_FUNCTION_EXECUTE && objectId < FirstNormalObjectId)
+	if (access != OAT_FUNCTION_EXECUTE)
+		return;
+	if (objectId < FirstNormalObjectId)
 		tguard_rule_function(objectId);
+	else if (tguard_own_code_watched)
+		tguard_own_code_function(objectId);
 }
 
 void

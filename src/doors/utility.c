@@ -9,6 +9,7 @@
 #include "doors/doors.h"
 #include "guard/copy_to.h"
 #include "guard/ddl_rules.h"
+#include "guard/own_code.h"
 #include "guard/own_objects.h"
 #include "guard/plan.h"
 #include "guard/reference.h"
@@ -52,8 +53,10 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 {
 	int			depth = tguard_reference_enter_utility(tguard_reference_validates(statement));
 	bool		keeps = tguard_plan_keeps;
+	bool		watched = tguard_own_code_watched;
 
 	tguard_plan_keeps = keeps || keeps_rows(statement);
+	tguard_own_code_watched = watched || tguard_own_code_computes(statement);
 	PG_TRY();
 	{
 		next_utility(pstmt, queryString, readOnlyTree, context, params,
@@ -63,6 +66,7 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 	{
 		tguard_reference_leave(depth);
 		tguard_plan_keeps = keeps;
+		tguard_own_code_watched = watched;
 	}
 	PG_END_TRY();
 }
