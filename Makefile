@@ -19,8 +19,9 @@ OBJS = $(patsubst %.c,%.o,$(filter-out src/cli/%,$(wildcard src/*.c src/*/*.c)))
 PG_CPPFLAGS = -I$(srcdir)/src \
 	'-DPGDLLEXPORT=__attribute__((visibility("default")))'
 
-# Warnings that the server's own headers cannot stand are off.
-PG_CFLAGS = -fvisibility=hidden -Wall -Wextra -Wno-unused-parameter \
+# Warnings that the server's own headers cannot stand are off.  So is C23, the
+# default of gcc 15: the headers of PostgreSQL 15 declare callbacks as (*f)().
+PG_CFLAGS = -std=gnu17 -fvisibility=hidden -Wall -Wextra -Wno-unused-parameter \
 	-Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered
 
 # Bitcode needs clang and gains nothing in a library of hooks.

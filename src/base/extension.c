@@ -15,6 +15,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "miscadmin.h"
 #include "nodes/value.h"
 #include "parser/parse_func.h"
 #include "utils/inval.h"
@@ -101,8 +102,8 @@ find_objects(void)
 	}
 	if (complete)
 		state = EXTENSION_PRESENT;
-	else if (!creating_extension)
-		state = EXTENSION_DAMAGED;
+	else if (!creating_extension && !IsBinaryUpgrade)
+		state = EXTENSION_DAMAGED;	/* pg_upgrade is not done with it */
 }
 
 void
