@@ -155,6 +155,32 @@ if ($version >= 180000)
 		'1|', 'a foreign key that is not enforced');
 	refused($node, 'postgres', 'BEGIN; SET LOCAL app.current_org_id = 1; ALTER TABLE marks ALTER CONSTRAINT marks_note ENFORCED',
 		'ddl_refused', 'enforcing it while a tenant is set');
+
+	# A foreign key of periods is checked among the rows that the tenant sees.
+	$node->safe_psql('postgres', q{CREATE EXTENSION btree_gist;
+		CREATE TABLE rooms (org_id bigint NOT NULL REFERENCES organizations, room int, during int4range,
+			PRIMARY KEY (room, during WITHOUT OVERLAPS));
+		CREATE TABLE stays (org_id bigint NOT NULL REFERENCES organizations, room int, during int4range,
+			CONSTRAINT stays_room FOREIGN KEY (room, PERIOD during) REFERENCES rooms (room, PERIOD during));
+		CREATE INDEX ON rooms (org_id); CREATE INDEX ON stays (org_id);
+		INSERT INTO rooms VALUES (1, 1, '[1,10)'), (1, 1, '[10,20)'), (2, 2, '[1,20)');
+		SELECT count(*) FROM tenantguard.protect('rooms', 'org_id');
+		SELECT count(*) FROM tenantguard.protect('stays', 'org_id'); GRANT ALL ON rooms, stays TO app;});
+	as_tenant(q{INSERT INTO stays (room, during) VALUES (1, '[5,15)') RETURNING org_id}, 1, 'a period of the tenant');
+	for my $role (qw(none app))
+	{
+		my $head = "SET ROLE $role; BEGIN; SET LOCAL app.current_org_id = 1; INSERT INTO stays (room, during) VALUES";
+
+		like(rows_of($node, 'postgres', "$head (2, '[5,15)')"), qr/violates foreign key constraint "stays_room"/,
+			"a period of another tenant, as role $role");
+		like(rows_of($node, 'postgres', "$head (1, '[5,25)')"), qr/violates foreign key constraint "stays_room"/,
+			"a period beyond the end, as role $role");
+		like(rows_of($node, 'postgres', "$head (1, '[5,15)'); DELETE FROM rooms"), qr/violates foreign key constraint "stays_room"/,
+			"a referenced period stays, as role $role");
+	}
+	# So a reference that crosses tenants, made under a bypass, holds nobody.
+	$node->safe_psql('postgres', q{BEGIN; SELECT FROM tenantguard.begin_bypass('cross'); INSERT INTO stays VALUES (2, 1, '[1,5)'); COMMIT});
+	as_tenant('DELETE FROM rooms RETURNING room', '1 1', 'a period that another tenant refers to');
 }
 
 done_testing();
