@@ -1,6 +1,8 @@
-# `make demo`, `make test`, `make bench` and `make lint` set up all they need,
-# work on a copy in a temporary directory and install nothing of tenantguard.
-# `make matrix` is `make test` on every PostgreSQL that Debian ships, for root.
+# `make demo`, `make test`, `make settings`, `make bench` and `make lint` set up
+# all they need, work on a copy in a temporary directory and install nothing of
+# tenantguard.  `make settings` is the SQL suites under other planner settings.
+# `make matrix` is `make test` on every PostgreSQL that Debian ships, with the way
+# from one to the next by pg_upgrade, for root.
 # The other targets are those of PGXS: all, install, installcheck, uninstall.
 
 EXTENSION = tenantguard
@@ -54,15 +56,15 @@ $(SCRIPT): $(sort $(wildcard sql/[0-9]*.sql)) $(EXTENSION).control
 # TESTS='context door_*' runs these alone, on objects already compiled;
 # BENCH_OPTS goes to test/bench/run.
 export TESTS BENCH_OPTS
-demo test bench lint:
+demo test settings bench lint:
 	@bash test/tools/sandbox $@
 
 indent:
 	@PG_CONFIG=$(PG_CONFIG) perl test/tools/indent --write src/*.[ch] src/*/*.[ch]
 
-# MAJORS='15 18' runs these alone.
+# MAJORS='15 18' runs these alone, MAJORS=others all but this machine's.
 export MAJORS
 matrix:
 	@bash test/tools/matrix
 
-.PHONY: demo test bench lint indent matrix
+.PHONY: demo test settings bench lint indent matrix
