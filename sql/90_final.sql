@@ -11,6 +11,8 @@ GRANT USAGE ON SCHEMA tenantguard TO PUBLIC;
 GRANT SELECT ON TABLE
 	tenantguard.guarded_relation,
 	tenantguard.registry,
+	tenantguard.check_rule,
+	tenantguard.check_suppression,
 	tenantguard.relations,
 	tenantguard.tenants
 TO PUBLIC;
@@ -55,6 +57,8 @@ TO PUBLIC;
 
 -- Owners of tables: everything runs with the caller's rights.
 GRANT EXECUTE ON FUNCTION
+	tenantguard.assert_guarded(regnamespace),
+	tenantguard.check(regnamespace, boolean),
 	tenantguard.propose(regnamespace),
 	tenantguard.protect(regclass, name, boolean, boolean),
 	tenantguard.protect_all(regnamespace, boolean),
@@ -68,6 +72,8 @@ TO PUBLIC;
 -- What those are made of: questions to the catalogs, and run_statements(),
 -- which does nothing that its caller could not do.
 GRANT EXECUTE ON FUNCTION
+	tenantguard.check_relations(regnamespace),
+	tenantguard.checked_relations(regnamespace),
 	tenantguard.column_default(oid, name),
 	tenantguard.drop_policy_statements(regclass),
 	tenantguard.excess_grantees(oid),
