@@ -306,7 +306,10 @@ BEGIN
 			relation, mode, reason);
 	END IF;
 	IF mode = 'shared' THEN
-		anew := COALESCE(recorded.mode NOT IN ('shared', 'exempt'), false);
+		-- Without a record there may be policies, which are dropped above.
+		anew := COALESCE(recorded.mode NOT IN ('shared', 'exempt'),
+			tenantguard.has_policy(relation, 'tenantguard_tenant')
+			OR tenantguard.has_policy(relation, 'tenantguard_insert'));
 		RETURN QUERY SELECT s.* FROM tenantguard.share_statements(relation, anew) AS s;
 		RETURN QUERY
 			SELECT s.statement

@@ -1,23 +1,293 @@
 -- 41_check_relations.sql: rules TG101 to TG199, relations and their columns.
+-- Each rule is a query over the catalogs; none is asked table by table.
 
 INSERT INTO tenantguard.check_rule (code, severity, title) VALUES
 	('TG101', 'critical', 'a relation is not classified'),
 	('TG102', 'critical', 'row security of a guarded table is off'),
-	('TG103', 'warning', 'row security of a guarded table is not forced');
+	('TG103', 'warning', 'row security of a guarded table is not forced'),
+	('TG104', 'critical', 'a partition or child is not guarded like its parent'),
+	('TG105', 'critical', 'the tenant column of a guarded relation is gone'),
+	('TG106', 'critical', 'the tenant column of a guarded relation cannot hold a tenant'),
+	('TG107', 'warning', 'the tenant column may be NULL'),
+	('TG108', 'warning', 'the default of a tenant column invents a tenant'),
+	('TG109', 'warning', 'no foreign key ties the tenant column to the registry'),
+	('TG110', 'warning', 'a guarded table has two columns that name a tenant'),
+	('TG111', 'warning', 'a guarded table is below a parent that is not guarded'),
+	('TG112', 'warning', 'a materialized view over guarded tables is not guarded'),
+	('TG113', 'notice', 'a guarded relation is held by the library alone'),
+	('TG114', 'warning', 'an exempt relation has a tenant column'),
+	('TG115', 'critical', 'a shared relation has a tenant column'),
+	('TG116', 'warning', 'an exempt or shared table refers to rows of tenants'),
+	('TG117', 'notice', 'a relation is exempt without a reason'),
+	('TG118', 'warning', 'no registry is adopted'),
+	('TG119', 'notice', 'the registry has no status column'),
+	('TG120', 'critical', 'triggers of the registry are missing or off'),
+	('TG121', 'critical', 'the registry cannot tell tenants apart'),
+	('TG122', 'critical', 'triggers of the extension''s own tables are missing or off'),
+	('TG123', 'notice', 'a relation that is gone is still recorded');
+
+CREATE FUNCTION tenantguard.under_bypass(reason text, statements text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT pg_catalog.format('BEGIN; SELECT tenantguard.begin_bypass(%L); %s COMMIT;', under_bypass.reason, under_bypass.statements)
+$$;
+COMMENT ON FUNCTION tenantguard.under_bypass(text, text) IS
+	'The statements in a transaction of their own that declares a bypass: how a finding is fixed where the guard itself would refuse.';
+
+CREATE FUNCTION tenantguard.guarded_descendants()
+RETURNS TABLE (relid oid, top oid, mode text, tenant_column name)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE below (relid, top, mode, tenant_column) AS (
+		SELECT i.inhrelid, i.inhparent,
+			CASE g.mode WHEN 'root' THEN 'tenant' ELSE g.mode END, g.tenant_column
+		FROM tenantguard.guarded_relation AS g
+		JOIN pg_catalog.pg_inherits AS i ON i.inhparent = g.relid
+		WHERE g.mode <> 'exempt'
+			AND NOT EXISTS (
+				SELECT 1
+				FROM pg_catalog.pg_inherits AS u
+				JOIN tenantguard.guarded_relation AS p ON p.relid = u.inhparent
+				WHERE u.inhrelid = g.relid AND p.mode <> 'exempt')
+		UNION
+		SELECT i.inhrelid, b.top, b.mode, b.tenant_column
+		FROM below AS b
+		JOIN pg_catalog.pg_inherits AS i ON i.inhparent = b.relid
+	)
+	SELECT DISTINCT ON (b.relid) b.relid, b.top, b.mode, b.tenant_column
+	FROM below AS b
+	ORDER BY b.relid, b.top
+$$;
+COMMENT ON FUNCTION tenantguard.guarded_descendants() IS
+	'Every partition and child below a guarded relation, the topmost guarded one above it, and the mode and tenant column that it should have.';
+
+CREATE FUNCTION tenantguard.supposed_columns(schema regnamespace)
+RETURNS TABLE (relid oid, attnum smallint, attname name, tied boolean, candidates bigint, list text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH tied AS MATERIALIZED (
+		SELECT t.relid, t.attnum FROM tenantguard.tenant_columns() AS t
+	),
+	named AS MATERIALIZED (
+		SELECT a.attrelid AS relid, a.attnum, a.atttypid
+		FROM pg_catalog.pg_attribute AS a
+		WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity = ''
+			AND pg_catalog.lower(pg_catalog.replace(a.attname, '_', ''))
+				IN (SELECT n.* FROM tenantguard.tenant_names() AS n)
+			AND NOT EXISTS (SELECT 1 FROM tied AS t WHERE t.relid = a.attrelid)
+			AND NOT EXISTS (SELECT 1 FROM tenantguard.registry AS r WHERE r.registry = a.attrelid)
+	),
+	-- Each type is judged once, not once for every column of that type.
+	used AS MATERIALIZED (
+		SELECT DISTINCT n.atttypid AS type FROM named AS n
+	),
+	fitting AS MATERIALIZED (
+		SELECT u.type
+		FROM used AS u
+		WHERE tenantguard.types_agree(u.type, (SELECT k.type FROM tenantguard.registry_key() AS k))
+	),
+	found AS (
+		SELECT t.relid, t.attnum, true AS tied FROM tied AS t
+		UNION ALL
+		SELECT n.relid, n.attnum, false FROM named AS n JOIN fitting AS f ON f.type = n.atttypid
+	)
+	SELECT f.relid,
+		(pg_catalog.array_agg(a.attnum ORDER BY a.attnum))[1],
+		(pg_catalog.array_agg(a.attname ORDER BY a.attnum))[1],
+		pg_catalog.bool_and(f.tied),
+		pg_catalog.count(*),
+		pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum)
+	FROM found AS f
+	JOIN pg_catalog.pg_class AS c ON c.oid = f.relid AND c.relkind IN ('r', 'p', 'f', 'm')
+	JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.relid AND a.attnum = f.attnum
+	WHERE supposed_columns.schema IS NULL OR c.relnamespace = supposed_columns.schema
+	GROUP BY f.relid
+$$;
+COMMENT ON FUNCTION tenantguard.supposed_columns(regnamespace) IS
+	'For each relation that has any: the columns that foreign keys tie to the registry, or where there are none those that are called like a tenant column and have a fitting type; the first of them, how many, and their list.';
+
+CREATE FUNCTION tenantguard.check_registry()
+RETURNS SETOF tenantguard.finding
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH adopted AS MATERIALIZED (
+		SELECT r.*, r.registry::text AS name, a.attnum, a.attnotnull,
+			pg_catalog.format('SELECT tenantguard.adopt_registry(%L, %L, %L, %L);',
+				r.registry, r.key_column, r.status_column, r.active_values) AS repair
+		FROM tenantguard.registry AS r
+		LEFT JOIN pg_catalog.pg_attribute AS a
+			ON a.attrelid = r.registry AND a.attname = r.key_column AND NOT a.attisdropped
+	),
+	own (relation, name) AS (
+		VALUES ('tenantguard.guarded_relation'::regclass, 'guarded_relation_changed'),
+			('tenantguard.guarded_relation', 'guarded_relation_truncated'),
+			('tenantguard.registry', 'registry_changed'),
+			('tenantguard.bypass_grant', 'bypass_grant_changed'),
+			('tenantguard.lookup_definition', 'lookup_definition_changed')
+	)
+	SELECT 'TG118', pg_catalog.format('database %I', pg_catalog.current_database()),
+		'no tenant is verified: every key counts, those of suspended tenants and of none among them.', NULL
+	WHERE NOT EXISTS (SELECT 1 FROM adopted AS r)
+	UNION ALL
+	SELECT 'TG119', r.name, 'a tenant cannot be suspended, only deleted.', NULL
+	FROM adopted AS r
+	WHERE r.status_column IS NULL
+	UNION ALL
+	SELECT 'TG120', r.name,
+		pg_catalog.format('sessions do not learn that a tenant was suspended or deleted: %s.',
+			pg_catalog.string_agg(pg_catalog.concat(w.name, CASE WHEN t.oid IS NULL THEN ' is missing'
+				WHEN t.tgenabled <> 'A' THEN ' is not ENABLE ALWAYS' ELSE ' was changed' END), ', ' ORDER BY w.name)),
+		-- One that was changed is not made anew while its name is there.
+		pg_catalog.concat(pg_catalog.string_agg(pg_catalog.format('DROP TRIGGER %I ON %s; ', w.name, r.name), '')
+			FILTER (WHERE t.tgenabled = 'A' AND r.attnum IS NOT NULL), r.repair)
+	FROM adopted AS r
+	CROSS JOIN LATERAL tenantguard.registry_triggers(r.registry, r.key_column, r.status_column) AS w
+	LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = r.registry AND t.tgname = w.name
+	WHERE t.oid IS NULL OR t.tgenabled <> 'A' OR t.tgtype <> w.type
+		OR t.tgfoid <> 'tenantguard.registry_changed()'::pg_catalog.regprocedure
+		OR (t.tgqual IS NOT NULL) <> (w.name = 'tenantguard_registry_update')
+		OR t.tgattr::text <> ''
+	GROUP BY r.name, r.repair
+	UNION ALL
+	SELECT 'TG121', r.name,
+		CASE
+			WHEN r.attnum IS NULL THEN pg_catalog.format('it has no column %I, its key.', r.key_column)
+			WHEN NOT r.attnotnull THEN pg_catalog.format('its key column %I may be NULL.', r.key_column)
+			ELSE pg_catalog.format('no valid, immediate unique index covers exactly its key column %I.', r.key_column)
+		END,
+		CASE
+			WHEN r.attnum IS NULL THEN NULL
+			WHEN NOT r.attnotnull THEN pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL;', r.name, r.key_column)
+			ELSE pg_catalog.format('ALTER TABLE %s ADD UNIQUE (%I);', r.name, r.key_column)
+		END
+	FROM adopted AS r
+	WHERE r.attnum IS NULL OR NOT r.attnotnull
+		OR NOT EXISTS (
+			SELECT 1
+			FROM pg_catalog.pg_index AS i
+			WHERE i.indrelid = r.registry AND i.indisunique AND i.indimmediate AND i.indisvalid
+				AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = r.attnum)
+	UNION ALL
+	SELECT 'TG122', w.relation::text,
+		pg_catalog.format('sessions do not learn of changes there: trigger %s is %s.', w.name,
+			CASE WHEN t.oid IS NULL THEN 'missing' ELSE 'not ENABLE ALWAYS' END),
+		CASE WHEN t.oid IS NOT NULL THEN
+			tenantguard.under_bypass('repair of triggers',
+				pg_catalog.format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I;', w.relation, w.name)) END
+	FROM own AS w
+	LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = w.relation AND t.tgname = w.name
+	WHERE t.oid IS NULL OR t.tgenabled <> 'A'
+	UNION ALL
+	SELECT 'TG123', g.relid::oid::text,
+		'the next relation that gets its number would be taken for it.',
+		tenantguard.under_bypass('it is gone',
+			pg_catalog.format('DELETE FROM tenantguard.guarded_relation WHERE relid = %s;', g.relid::oid))
+	FROM tenantguard.guarded_relation AS g
+	WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c WHERE c.oid = g.relid)
+$$;
+COMMENT ON FUNCTION tenantguard.check_registry() IS
+	'Findings TG118 to TG123: the registry of tenants, and the extension''s own tables.';
 
 CREATE FUNCTION tenantguard.check_relations(schema regnamespace)
 RETURNS SETOF tenantguard.finding
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH rel AS MATERIALIZED (
+	WITH RECURSIVE
+	rel AS MATERIALIZED (
 		SELECT r.* FROM tenantguard.checked_relations(check_relations.schema) AS r
+		WHERE r.persistence <> 't'
+	),
+	supposed AS MATERIALIZED (
+		SELECT s.* FROM tenantguard.supposed_columns(check_relations.schema) AS s
+	),
+	tied AS MATERIALIZED (
+		SELECT t.relid, t.attnum FROM tenantguard.tenant_columns() AS t
+	),
+	below AS MATERIALIZED (
+		SELECT d.relid, d.mode, d.tenant_column,
+			pg_catalog.format(CASE d.mode WHEN 'shared' THEN 'SELECT tenantguard.share(%L);'
+				ELSE 'SELECT tenantguard.protect(%L);' END, d.top::regclass) AS repair
+		FROM tenantguard.guarded_descendants() AS d
+	),
+	-- Foreign keys to tables that hold rows of tenants.
+	to_tenants AS MATERIALIZED (
+		SELECT c.conrelid AS relid, pg_catalog.min(c.confrelid::regclass::text) AS target
+		FROM pg_catalog.pg_constraint AS c
+		JOIN tenantguard.guarded_relation AS g ON g.relid = c.confrelid
+		WHERE c.contype = 'f' AND c.conparentid = 0 AND g.mode IN ('tenant', 'tenant_or_shared')
+		GROUP BY c.conrelid
+	),
+	-- What a materialized view reads, through views as well.
+	reads (view, source) AS (
+		SELECT r.relid, d.refobjid
+		FROM rel AS r
+		JOIN pg_catalog.pg_rewrite AS w ON w.ev_class = r.relid
+		JOIN pg_catalog.pg_depend AS d
+			ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
+			AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> r.relid
+		WHERE r.relkind = 'm' AND r.mode IN ('exempt', 'shared')
+		UNION
+		SELECT s.view, d.refobjid
+		FROM reads AS s
+		JOIN pg_catalog.pg_class AS c ON c.oid = s.source AND c.relkind IN ('v', 'm')
+		JOIN pg_catalog.pg_rewrite AS w ON w.ev_class = s.source
+		JOIN pg_catalog.pg_depend AS d
+			ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
+			AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> s.source
+	),
+	-- The tenant column: the recorded one, else the one that is supposed.
+	held AS MATERIALIZED (
+		SELECT r.relid, r.name, r.relkind, r.parent, r.mode, a.attnum, a.attname, a.atttypid, a.attnotnull,
+			a.attidentity, a.attgenerated, a.attcollation, a.atthasdef
+		FROM rel AS r
+		LEFT JOIN supposed AS s ON s.relid = r.relid AND s.candidates = 1
+		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.relid
+			AND a.attnum = COALESCE(r.attnum, CASE WHEN r.tenant_column IS NULL THEN s.attnum END)
+	),
+	used AS MATERIALIZED (
+		SELECT DISTINCT h.atttypid AS type FROM held AS h
+	),
+	fitting AS MATERIALIZED (
+		SELECT u.type
+		FROM used AS u
+		WHERE tenantguard.types_agree(u.type, (SELECT k.type FROM tenantguard.registry_key() AS k))
 	)
+
 	SELECT 'TG101', r.name,
-		'nothing is recorded about it: every tenant sees its rows.',
-		pg_catalog.format('SELECT tenantguard.protect(%L);', r.name)
+		pg_catalog.concat('nothing is recorded about it: every tenant sees its rows. ',
+			CASE
+				WHEN r.parent IS NOT NULL THEN 'It inherits from a table of an extension.'
+				WHEN s.candidates > 1 THEN pg_catalog.format('Which column names the tenant: %s?', s.list)
+				WHEN s.tied THEN pg_catalog.format('A foreign key ties column %I to the registry.', s.attname)
+				WHEN s.relid IS NOT NULL THEN pg_catalog.format('Column %I is called like a tenant column.', s.attname)
+				WHEN tenantguard.is_bookkeeping(r.relname) THEN 'It is called like the bookkeeping of a migration tool.'
+				WHEN t.relid IS NOT NULL THEN pg_catalog.format('It has no tenant column, and refers to rows of tenants in %s.', t.target)
+				ELSE 'It has no tenant column: use share() or exempt(), or add the column.'
+			END),
+		CASE
+			WHEN r.parent IS NOT NULL THEN pg_catalog.format('ALTER TABLE %s NO INHERIT %s;', r.name, r.parent::regclass)
+			WHEN s.candidates > 1 THEN NULL
+			WHEN s.tied THEN pg_catalog.format('SELECT tenantguard.protect(%L);', r.name)
+			WHEN s.relid IS NOT NULL THEN pg_catalog.format('SELECT tenantguard.protect(%L, %L);', r.name, s.attname)
+			WHEN tenantguard.is_bookkeeping(r.relname) THEN
+				pg_catalog.format('SELECT tenantguard.exempt(%L, %L);', r.name, 'bookkeeping of a migration tool')
+		END
 	FROM rel AS r
-	WHERE r.mode IS NULL AND r.parent IS NULL AND r.persistence <> 't'
+	LEFT JOIN supposed AS s ON s.relid = r.relid
+	LEFT JOIN to_tenants AS t ON t.relid = r.relid
+	WHERE r.mode IS NULL
+		-- A child is decided about with its parent, where that can be.
+		AND (r.parent IS NULL OR EXISTS (
+			SELECT 1
+			FROM pg_catalog.pg_depend AS d
+			WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = r.parent
+				AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e'))
 	UNION ALL
 	SELECT 'TG102', r.name,
 		pg_catalog.format('it is recorded as %s, and not in force.', r.mode),
@@ -30,6 +300,154 @@ AS $$
 		pg_catalog.format('ALTER TABLE %s FORCE ROW LEVEL SECURITY;', r.name)
 	FROM rel AS r
 	WHERE r.mode <> 'exempt' AND r.row_security AND NOT r.forced AND r.relkind IN ('r', 'p')
+	UNION ALL
+	SELECT 'TG104', r.name,
+		pg_catalog.format('by its own name every tenant''s rows are in reach: it is recorded as %s, and should be %s.',
+			COALESCE(r.mode, 'nothing'), b.mode),
+		-- What is declared otherwise takes a bypass to change, and one
+		-- repair is for the whole family.
+		CASE WHEN pg_catalog.bool_or(r.mode IS NOT NULL) OVER (PARTITION BY b.repair)
+			THEN tenantguard.under_bypass('repair of partitions', b.repair) ELSE b.repair END
+	FROM rel AS r
+	JOIN below AS b ON b.relid = r.relid
+	WHERE (r.mode, r.tenant_column) IS DISTINCT FROM (b.mode, b.tenant_column)
+	UNION ALL
+	SELECT 'TG105', r.name,
+		pg_catalog.format('it is recorded with column %I, which it does not have.', r.tenant_column),
+		CASE WHEN s.candidates = 1 AND r.parent IS NULL THEN tenantguard.under_bypass('another tenant column',
+			pg_catalog.format('SELECT tenantguard.protect(%L, %L);', r.name, s.attname)) END
+	FROM rel AS r
+	LEFT JOIN supposed AS s ON s.relid = r.relid
+	WHERE r.tenant_column IS NOT NULL AND r.attnum IS NULL
+	UNION ALL
+	SELECT 'TG106', h.name || '.' || pg_catalog.quote_ident(h.attname),
+		CASE
+			WHEN h.attgenerated <> '' THEN 'it is a generated column, which cannot be filled in.'
+			WHEN h.attidentity <> '' THEN 'it is an identity column, whose values no tenant has.'
+			WHEN f.type IS NULL THEN pg_catalog.format('its type, %s, does not go with the registry''s key.',
+				pg_catalog.format_type(h.atttypid, NULL))
+			ELSE 'its collation is not deterministic, so that two spellings could be one tenant.'
+		END,
+		CASE WHEN h.attidentity <> '' THEN
+			pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY;', h.name, h.attname) END
+	FROM held AS h
+	LEFT JOIN fitting AS f ON f.type = h.atttypid
+	WHERE h.mode IN ('tenant', 'tenant_or_shared')
+		AND (h.attgenerated <> '' OR h.attidentity <> '' OR f.type IS NULL
+			 OR EXISTS (SELECT 1 FROM pg_catalog.pg_collation AS l WHERE l.oid = h.attcollation AND NOT l.collisdeterministic))
+	UNION ALL
+	SELECT 'TG107', h.name || '.' || pg_catalog.quote_ident(h.attname),
+		'rows without a tenant are seen by nobody and found in every count under a bypass.',
+		pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL;', h.name, h.attname)
+	FROM held AS h
+	WHERE h.mode = 'tenant' AND NOT h.attnotnull AND h.relkind IN ('r', 'p')
+		AND NOT EXISTS (SELECT 1 FROM held AS p WHERE p.relid = h.parent AND p.mode = 'tenant' AND NOT p.attnotnull)
+	UNION ALL
+	SELECT 'TG108', h.name || '.' || pg_catalog.quote_ident(h.attname),
+		pg_catalog.format('its default is %s: without the library, and under a bypass, a row that names no tenant goes to that one.',
+			pg_catalog.pg_get_expr(d.adbin, d.adrelid)),
+		CASE WHEN h.mode IS NOT NULL AND h.parent IS NULL
+			THEN pg_catalog.format('SELECT tenantguard.protect(%L);', h.name)
+			ELSE pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT;', h.name, h.attname) END
+	FROM held AS h
+	JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = h.relid AND d.adnum = h.attnum
+	WHERE h.atthasdef AND h.attgenerated = ''
+		AND COALESCE(h.mode, 'tenant') IN ('tenant', 'tenant_or_shared')
+		AND pg_catalog.pg_get_expr(d.adbin, d.adrelid) !~ '^NULL(::.*)?$'
+		AND NOT EXISTS (
+			SELECT 1
+			FROM pg_catalog.pg_depend AS p
+			JOIN pg_catalog.pg_proc AS f ON f.oid = p.refobjid
+			WHERE p.classid = 'pg_catalog.pg_attrdef'::regclass AND p.objid = d.oid
+				AND p.refclassid = 'pg_catalog.pg_proc'::regclass
+				AND f.pronamespace = 'tenantguard'::pg_catalog.regnamespace
+				AND f.proname LIKE 'current\_tenant%')
+	UNION ALL
+	SELECT 'TG109', h.name || '.' || pg_catalog.quote_ident(h.attname),
+		'it may hold keys that no tenant has; rows outlive their tenant, and fall to the next one with its key.',
+		CASE WHEN tenantguard.type_family(h.atttypid) = tenantguard.type_family(k.type)
+				OR (tenantguard.type_family(h.atttypid) <> 'text' AND tenantguard.type_family(k.type) <> 'text') THEN
+			pg_catalog.format('ALTER TABLE %s ADD FOREIGN KEY (%I) REFERENCES %s (%I);', h.name, h.attname,
+				k.relid::regclass, (SELECT y.key_column FROM tenantguard.registry AS y)) END
+	FROM held AS h
+	CROSS JOIN tenantguard.registry_key() AS k
+	WHERE h.mode IN ('tenant', 'tenant_or_shared') AND h.relkind IN ('r', 'p')
+		AND NOT EXISTS (SELECT 1 FROM below AS b WHERE b.relid = h.relid)
+		AND NOT EXISTS (SELECT 1 FROM tied AS t WHERE t.relid = h.relid AND t.attnum = h.attnum)
+	UNION ALL
+	SELECT 'TG110', r.name,
+		pg_catalog.format('the recorded column %I alone decides who sees a row; foreign keys lead to the registry from %s.',
+			r.tenant_column, s.list),
+		NULL
+	FROM rel AS r
+	JOIN supposed AS s ON s.relid = r.relid
+	WHERE r.mode IN ('tenant', 'tenant_or_shared') AND s.tied AND s.candidates > 1
+	UNION ALL
+	SELECT 'TG111', r.name,
+		pg_catalog.format('its parent %s is %s: the planner''s statistics of every tenant are in reach through it.',
+			r.parent::regclass, COALESCE(p.mode, 'not recorded')),
+		CASE
+			WHEN a.attname IS NULL OR EXISTS (
+				SELECT 1 FROM pg_catalog.pg_inherits AS u WHERE u.inhrelid = r.parent) THEN NULL
+			WHEN p.mode IS NULL THEN f.repair
+			ELSE tenantguard.under_bypass('guard a parent', f.repair)
+		END
+	FROM rel AS r
+	LEFT JOIN tenantguard.guarded_relation AS p ON p.relid = r.parent
+	LEFT JOIN pg_catalog.pg_attribute AS a
+		ON a.attrelid = r.parent AND a.attname = r.tenant_column AND NOT a.attisdropped
+	CROSS JOIN LATERAL (
+		SELECT pg_catalog.format('SELECT tenantguard.protect(%L, %L);', r.parent::regclass, a.attname) AS repair
+	) AS f
+	WHERE r.mode IN ('tenant', 'tenant_or_shared') AND r.parent IS NOT NULL
+		AND COALESCE(p.mode, 'exempt') = 'exempt'
+		AND NOT EXISTS (SELECT 1 FROM below AS b WHERE b.relid = r.relid)
+	UNION ALL
+	SELECT 'TG112', r.name,
+		pg_catalog.format('it is recorded as %s, and holds rows of every tenant from %s.', r.mode, w.sources),
+		CASE WHEN s.candidates = 1 THEN tenantguard.under_bypass('guard a materialized view',
+			pg_catalog.format('SELECT tenantguard.protect(%L, %L);', r.name, s.attname)) END
+	FROM rel AS r
+	JOIN (
+		SELECT d.view, pg_catalog.string_agg(d.source::regclass::text, ', ' ORDER BY d.source::regclass::text) AS sources
+		FROM reads AS d
+		JOIN tenantguard.guarded_relation AS g ON g.relid = d.source AND g.mode IN ('tenant', 'root', 'tenant_or_shared')
+		GROUP BY d.view
+	) AS w ON w.view = r.relid
+	LEFT JOIN supposed AS s ON s.relid = r.relid
+	UNION ALL
+	SELECT 'TG113', r.name,
+		pg_catalog.format('a %s has no row security: where the library is not loaded, nobody is held.',
+			CASE r.relkind WHEN 'f' THEN 'foreign table' ELSE 'materialized view' END),
+		NULL
+	FROM rel AS r
+	WHERE r.mode <> 'exempt' AND r.relkind IN ('f', 'm')
+	UNION ALL
+	SELECT CASE r.mode WHEN 'shared' THEN 'TG115' ELSE 'TG114' END, r.name,
+		pg_catalog.format(CASE WHEN s.tied THEN 'a foreign key ties %s to the registry, and every tenant reads every row.'
+			ELSE '%s is called like a tenant column, and every tenant reads every row.' END, s.list),
+		CASE WHEN s.candidates = 1 AND r.parent IS NULL THEN tenantguard.under_bypass('it has rows of tenants',
+			pg_catalog.format('SELECT tenantguard.protect(%L, %L);', r.name, s.attname)) END
+	FROM rel AS r
+	JOIN supposed AS s ON s.relid = r.relid
+	-- TG112 says more about a materialized view.
+	WHERE r.mode IN ('exempt', 'shared') AND r.relkind <> 'm'
+		AND NOT EXISTS (SELECT 1 FROM below AS b WHERE b.relid = r.relid)
+	UNION ALL
+	SELECT 'TG116', r.name,
+		pg_catalog.format('it is recorded as %s, and a foreign key leads to %s: its rows may belong to tenants.', r.mode, t.target),
+		NULL
+	FROM rel AS r
+	JOIN to_tenants AS t ON t.relid = r.relid
+	WHERE r.mode IN ('exempt', 'shared')
+		AND NOT EXISTS (SELECT 1 FROM supposed AS s WHERE s.relid = r.relid)
+	UNION ALL
+	SELECT 'TG117', r.name, 'nobody can tell why it is not guarded.', NULL
+	FROM rel AS r
+	JOIN tenantguard.guarded_relation AS g ON g.relid = r.relid
+	WHERE r.mode = 'exempt' AND pg_catalog.btrim(COALESCE(g.reason, '')) = ''
+	UNION ALL
+	SELECT * FROM tenantguard.check_registry()
 $$;
 COMMENT ON FUNCTION tenantguard.check_relations(regnamespace) IS
-	'Findings TG101 to TG199 in the schema (NULL: in all): relations that are not classified or not in force, and their columns.';
+	'Findings TG101 to TG199 in the schema (NULL: in all): relations that are not classified or not in force, and their columns; the registry and the record, wherever they are.';

@@ -8,6 +8,10 @@ AS $$
 	SELECT f.code, r.severity, f.object, f.detail, f.fix
 	FROM (
 		SELECT * FROM tenantguard.check_relations("check".schema)
+		UNION ALL
+		SELECT * FROM tenantguard.check_policies("check".schema)
+		UNION ALL
+		SELECT * FROM tenantguard.check_roles("check".schema)
 	) AS f
 	JOIN tenantguard.check_rule AS r ON r.code = f.code
 	WHERE "check".with_suppressed
