@@ -5,8 +5,8 @@ INSERT INTO tenantguard.check_rule (code, severity, title) VALUES
 	('TG101', 'critical', 'a relation is not classified'),
 	('TG102', 'critical', 'row security of a guarded table is off'),
 	('TG103', 'warning', 'row security of a guarded table is not forced'),
-	('TG104', 'critical', 'a partition or child is not guarded like its parent'),
-	('TG105', 'critical', 'the tenant column of a guarded relation is gone'),
+	('TG104', 'warning', 'a partition or child is not guarded like its parent'),
+	('TG105', 'warning', 'the tenant column of a guarded relation is gone'),
 	('TG106', 'critical', 'the tenant column of a guarded relation cannot hold a tenant'),
 	('TG107', 'warning', 'the tenant column may be NULL'),
 	('TG108', 'warning', 'the default of a tenant column invents a tenant'),
@@ -15,7 +15,7 @@ INSERT INTO tenantguard.check_rule (code, severity, title) VALUES
 	('TG111', 'warning', 'a guarded table is below a parent that is not guarded'),
 	('TG112', 'warning', 'a materialized view over guarded tables is not guarded'),
 	('TG113', 'notice', 'a guarded relation is held by the library alone'),
-	('TG114', 'warning', 'an exempt relation has a tenant column'),
+	('TG114', 'warning', 'an exempt or shared relation may have a tenant column'),
 	('TG115', 'critical', 'a shared relation has a tenant column'),
 	('TG116', 'warning', 'an exempt or shared table refers to rows of tenants'),
 	('TG117', 'notice', 'a relation is exempt without a reason'),
@@ -223,6 +223,12 @@ AS $$
 		WHERE c.contype = 'f' AND c.conparentid = 0 AND g.mode IN ('tenant', 'tenant_or_shared')
 		GROUP BY c.conrelid
 	),
+	-- Where the record was lost, the library goes by these.
+	own_policy AS MATERIALIZED (
+		SELECT p.polrelid AS relid
+		FROM pg_catalog.pg_policy AS p
+		WHERE p.polname IN ('tenantguard_tenant', 'tenantguard_insert')
+	),
 	-- What a materialized view reads, through views as well.
 	reads (view, source) AS (
 		SELECT r.relid, d.refobjid
@@ -260,7 +266,9 @@ AS $$
 	)
 
 	SELECT 'TG101', r.name,
-		pg_catalog.concat('nothing is recorded about it: every tenant sees its rows. ',
+		pg_catalog.concat('nothing is recorded about it: ',
+			CASE WHEN r.row_security AND r.relid IN (SELECT o.relid FROM own_policy AS o)
+				THEN 'only its policies hold it. ' ELSE 'every tenant sees its rows. ' END,
 			CASE
 				WHEN r.parent IS NOT NULL THEN 'It inherits from a table of an extension.'
 				WHEN s.candidates > 1 THEN pg_catalog.format('Which column names the tenant: %s?', s.list)
@@ -302,7 +310,7 @@ AS $$
 	WHERE r.mode <> 'exempt' AND r.row_security AND NOT r.forced AND r.relkind IN ('r', 'p')
 	UNION ALL
 	SELECT 'TG104', r.name,
-		pg_catalog.format('by its own name every tenant''s rows are in reach: it is recorded as %s, and should be %s.',
+		pg_catalog.format('without the library every tenant''s rows are in reach by its own name: it is recorded as %s, and should be %s.',
 			COALESCE(r.mode, 'nothing'), b.mode),
 		-- What is declared otherwise takes a bypass to change, and one
 		-- repair is for the whole family.
@@ -423,7 +431,8 @@ AS $$
 	FROM rel AS r
 	WHERE r.mode <> 'exempt' AND r.relkind IN ('f', 'm')
 	UNION ALL
-	SELECT CASE r.mode WHEN 'shared' THEN 'TG115' ELSE 'TG114' END, r.name,
+	-- Names only propose: a shared table is open for certain by a foreign key.
+	SELECT CASE WHEN r.mode = 'shared' AND s.tied THEN 'TG115' ELSE 'TG114' END, r.name,
 		pg_catalog.format(CASE WHEN s.tied THEN 'a foreign key ties %s to the registry, and every tenant reads every row.'
 			ELSE '%s is called like a tenant column, and every tenant reads every row.' END, s.list),
 		CASE WHEN s.candidates = 1 AND r.parent IS NULL THEN tenantguard.under_bypass('it has rows of tenants',

@@ -13,7 +13,7 @@ INSERT INTO tenantguard.check_rule (code, severity, title) VALUES
 	('TG209', 'warning', 'row security written by hand does not bind the owner'),
 	('TG210', 'warning', 'policies are written and row security is off'),
 	('TG211', 'warning', 'a policy written by hand lets any row be written'),
-	('TG212', 'notice', 'row security is on without a policy'),
+	('TG212', 'notice', 'row security is on without a permissive policy'),
 	('TG213', 'notice', 'a policy reads another table'),
 	('TG214', 'warning', 'policies of the guard without a record'),
 	('TG215', 'warning', 'a policy carries the name of the guard');
@@ -203,7 +203,7 @@ AS $$
 		'nobody reads or writes it but its owner, superusers and BYPASSRLS roles.', NULL
 	FROM rel AS r
 	LEFT JOIN allowed AS a ON a.relid = r.relid
-	WHERE NOT r.guarded AND r.row_security AND a.relid IS NULL
+	WHERE NOT r.guarded AND r.row_security AND a.commands IS NULL
 	UNION ALL
 	SELECT 'TG213', pg_catalog.format('policy %I on %s', p.name, r.name),
 		pg_catalog.format('it reads %s for every query; whoever can write there changes who sees what here.', t.list), NULL
@@ -222,7 +222,7 @@ AS $$
 	UNION ALL
 	SELECT 'TG214', r.name,
 		pg_catalog.format('%s: %s.', o.list, CASE r.mode WHEN 'exempt' THEN 'it is recorded as exempt'
-			ELSE 'the record was lost, as after a schema-only dump: superusers and BYPASSRLS roles are not held' END),
+			ELSE 'the record was lost, as after a schema-only dump, and they alone say how it is guarded' END),
 		CASE
 			WHEN r.mode = 'exempt' THEN pg_catalog.concat(o.drops,
 				CASE WHEN a.users = 0 THEN pg_catalog.format(' ALTER TABLE %s DISABLE ROW LEVEL SECURITY;', r.name) END)

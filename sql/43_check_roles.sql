@@ -228,7 +228,9 @@ AS $$
 		pg_catalog.format('REVOKE %I FROM %I;', o.rolname, m.rolname)
 	FROM (SELECT DISTINCT r.relowner FROM rel AS r) AS w
 	JOIN pg_catalog.pg_roles AS o ON o.oid = w.relowner
+	-- From PostgreSQL 16 on a member may lack the right to SET ROLE.
 	JOIN pg_catalog.pg_auth_members AS a ON a.roleid = o.oid
+		AND COALESCE(pg_catalog.to_jsonb(a) ->> 'set_option', 'true') = 'true'
 	JOIN pg_catalog.pg_roles AS m ON m.oid = a.member AND m.rolcanlogin AND NOT m.rolsuper
 	UNION ALL
 	SELECT 'TG310', e.name,

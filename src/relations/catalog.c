@@ -309,7 +309,7 @@ is_same_declaration(Relation table, HeapTuple tuple, const Datum *values,
 
 /*
  * What an earlier declaration noted (the original default, since when) stays
- * when it is merely repeated.
+ * when it is merely repeated, but for a new reason.
  */
 bool
 tguard_catalog_write(Oid relid, const Datum *declared, const bool *absent,
@@ -343,6 +343,14 @@ tguard_catalog_write(Oid relid, const Datum *declared, const bool *absent,
 								  nulls, replace);
 		if (done)
 			CatalogTupleUpdate(table, &tuple->t_self, tuple);
+	}
+	else if (!nulls[Anum_guarded_relation_reason - 1])
+	{
+		memset(replace, false, sizeof(replace));
+		replace[Anum_guarded_relation_reason - 1] = true;
+		tuple = heap_modify_tuple(tuple, RelationGetDescr(table), values,
+								  nulls, replace);
+		CatalogTupleUpdate(table, &tuple->t_self, tuple);
 	}
 	close_row(table, scan);
 	tguard_catalog_invalidate(relid);

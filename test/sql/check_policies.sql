@@ -98,10 +98,14 @@ TABLE found;
 CREATE TABLE "By Hand" ("orgId" bigint NOT NULL REFERENCES "Orgs", a int);
 CREATE TABLE "Off" ("orgId" bigint NOT NULL REFERENCES "Orgs", a int);
 CREATE TABLE "Empty" (a int);
+CREATE TABLE "Narrow" (a int);
 ALTER TABLE "By Hand" OWNER TO regress_check_owner;
 ALTER TABLE "Off" OWNER TO regress_check_owner;
 ALTER TABLE "By Hand" ENABLE ROW LEVEL SECURITY;
 ALTER TABLE "Empty" ENABLE ROW LEVEL SECURITY;
+ALTER TABLE "Narrow" ENABLE ROW LEVEL SECURITY;
+ALTER TABLE "Narrow" FORCE ROW LEVEL SECURITY;
+CREATE POLICY narrows ON "Narrow" AS RESTRICTIVE USING (a > 0);
 CREATE POLICY look ON "By Hand" FOR SELECT USING ("orgId" = current_setting('app.current_org_id')::bigint);
 CREATE POLICY "write" ON "By Hand" FOR INSERT WITH CHECK (true);
 CREATE POLICY look ON "Off" USING ("orgId" = 1);
@@ -112,6 +116,7 @@ SELECT fix FROM fixes \gexec
 ALTER POLICY "write" ON "By Hand" WITH CHECK ("orgId" = 1);
 DROP POLICY look ON "By Hand";
 SELECT tenantguard.exempt('"Empty"', 'test') \g /dev/null
+CREATE POLICY lets ON "Narrow" USING (a < 9);
 ALTER TABLE "Empty" DISABLE ROW LEVEL SECURITY;
 TABLE found;
 

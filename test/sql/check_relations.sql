@@ -126,15 +126,18 @@ DROP VIEW seen CASCADE;
 -- TG114, TG115, TG116, TG117: decisions that the columns speak against.
 CREATE TABLE "Let Go" ("orgId" bigint NOT NULL REFERENCES "Orgs");
 CREATE TABLE "For All" ("orgId" bigint NOT NULL REFERENCES "Orgs");
+CREATE TABLE "Seems" (account_id bigint);
 CREATE TABLE lines (tenant bigint, ticket bigint, FOREIGN KEY (tenant, ticket) REFERENCES tickets);
 ALTER TABLE tickets ADD UNIQUE (id);
 CREATE TABLE remarks (ticket bigint REFERENCES tickets (id));
 SELECT tenantguard.exempt('"Let Go"', 'test');
 SELECT tenantguard.share('"For All"') \g /dev/null
+SELECT tenantguard.share('"Seems"') \g /dev/null
 SELECT tenantguard.protect('lines', 'tenant') \g /dev/null
 SELECT tenantguard.record_relation('remarks', 'exempt', NULL, NULL, NULL);
 TABLE found;
 SELECT fix FROM fixes WHERE fix LIKE 'BEGIN%' \gexec
+DROP TABLE "Seems";
 SELECT tenantguard.exempt('remarks', 'copies of what is public');
 TABLE found;
 -- Accepted, with a reason and a time.

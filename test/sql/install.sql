@@ -49,8 +49,8 @@ SELECT p.oid::regprocedure FROM pg_proc AS p JOIN member AS m ON m.objid = p.oid
 SELECT p.oid::regprocedure FROM pg_proc AS p JOIN member AS m ON m.objid = p.oid WHERE p.proleakproof ORDER BY p.oid::regprocedure::text COLLATE "C";
 -- The triggers that reach other sessions fire in every replication role.
 SELECT t.tgname FROM pg_trigger AS t JOIN member AS m ON m.objid = t.tgrelid WHERE NOT t.tgisinternal AND t.tgenabled <> 'A';
--- Every table's rows go into a dump.
-SELECT m.object FROM member AS m JOIN pg_class AS c ON c.oid = m.objid WHERE c.relkind = 'r' AND c.oid <> ALL (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'tenantguard');
+-- Every table's rows go into a dump, except the rules, which come with the script.
+SELECT m.object FROM member AS m JOIN pg_class AS c ON c.oid = m.objid WHERE c.relkind = 'r' AND c.relname <> 'check_rule' AND c.oid <> ALL (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'tenantguard');
 
 -- Who may call what: nothing by accident. These are closed to PUBLIC.
 SELECT p.oid::regprocedure AS closed FROM pg_proc AS p JOIN member AS m ON m.objid = p.oid
