@@ -107,7 +107,7 @@ AS $$
 	WHERE w.changed AND NOT w.missing
 	UNION ALL
 	SELECT 'TG203', r.name,
-		'without the bypass of a superuser nobody reads or writes it: row security is on, and no policy is permissive.',
+		'no policy is permissive: nobody but superusers and BYPASSRLS roles reaches a row.',
 		pg_catalog.format('CREATE POLICY tenantguard_partner ON %s AS PERMISSIVE FOR ALL TO PUBLIC USING (tenantguard.any_row());', r.name)
 	FROM rel AS r
 	LEFT JOIN allowed AS a ON a.relid = r.relid
