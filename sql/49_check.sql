@@ -12,6 +12,9 @@ AS $$
 		SELECT * FROM tenantguard.check_policies("check".schema)
 		UNION ALL
 		SELECT * FROM tenantguard.check_roles("check".schema)
+		UNION ALL SELECT * FROM tenantguard.check_foreign_keys("check".schema)
+		UNION ALL SELECT * FROM tenantguard.check_unique_keys("check".schema)
+		UNION ALL SELECT * FROM tenantguard.check_indexes("check".schema)
 	) AS f
 	JOIN tenantguard.check_rule AS r ON r.code = f.code
 	WHERE "check".with_suppressed
