@@ -12,6 +12,10 @@ AS $$
 		SELECT * FROM tenantguard.check_policies("check".schema)
 		UNION ALL
 		SELECT * FROM tenantguard.check_roles("check".schema)
+		UNION ALL SELECT * FROM tenantguard.check_functions("check".schema)
+		UNION ALL SELECT * FROM tenantguard.check_triggers("check".schema)
+		UNION ALL SELECT * FROM tenantguard.check_expressions("check".schema)
+		UNION ALL SELECT * FROM tenantguard.check_outlets("check".schema)
 		UNION ALL SELECT * FROM tenantguard.check_foreign_keys("check".schema)
 		UNION ALL SELECT * FROM tenantguard.check_unique_keys("check".schema)
 		UNION ALL SELECT * FROM tenantguard.check_indexes("check".schema)
