@@ -19,6 +19,8 @@ AS $$
 		UNION ALL SELECT * FROM tenantguard.check_foreign_keys("check".schema)
 		UNION ALL SELECT * FROM tenantguard.check_unique_keys("check".schema)
 		UNION ALL SELECT * FROM tenantguard.check_indexes("check".schema)
+		UNION ALL SELECT * FROM tenantguard.check_settings()
+		UNION ALL SELECT * FROM tenantguard.check_server()
 	) AS f
 	JOIN tenantguard.check_rule AS r ON r.code = f.code
 	WHERE "check".with_suppressed
