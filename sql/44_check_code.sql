@@ -11,7 +11,6 @@ INSERT INTO tenantguard.check_rule (code, severity, title) VALUES
 	('TG407', 'warning', 'a trigger of a guarded table runs another role''s function'),
 	('TG408', 'critical', 'a foreign key of a guarded table is switched off'),
 	('TG409', 'notice', 'a trigger of a guarded table is switched off'),
-	('TG410', 'notice', 'a BEFORE ROW trigger stops COPY FROM by tenants'),
 	('TG411', 'warning', 'a rule rewrites statements on a guarded table'),
 	('TG412', 'warning', 'an event trigger runs the function of a role that is no superuser'),
 	('TG413', 'warning', 'another role''s function runs over the rows of all tenants'),
@@ -21,7 +20,7 @@ INSERT INTO tenantguard.check_rule (code, severity, title) VALUES
 	('TG417', 'warning', 'a publication sends the rows of all tenants'),
 	('TG418', 'notice', 'a subscription writes into guarded tables'),
 	('TG419', 'warning', 'others may use the server of a guarded foreign table'),
-	('TG420', 'warning', 'large objects are not kept apart'),
+	('TG420', 'notice', 'large objects belong to no tenant'),
 	('TG421', 'warning', 'a view over guarded tables belongs to a privileged role'),
 	('TG422', 'warning', 'a view takes your own policies away');
 
@@ -211,11 +210,6 @@ AS $$
 	WHERE NOT t.tgisinternal AND t.off AND NOT pg_catalog.starts_with(t.tgname::text, 'tenantguard_')
 	UNION ALL
 	-- tgtype: 1 FOR EACH ROW, 2 BEFORE, 4 INSERT
-	SELECT 'TG410', t.object,
-		'it could change the tenant after the check, so COPY FROM by a tenant is refused (copy_refused).', NULL
-	FROM trig AS t
-	WHERE NOT t.tgisinternal AND t.tgtype & 7 = 7 AND t.tgenabled <> 'D'
-	UNION ALL
 	SELECT 'TG411', pg_catalog.format('%I on %s', w.rulename, r.name),
 		'it runs with the rights of the table''s owner, and puts other statements beside or in place of what was asked.',
 		pg_catalog.format('ALTER TABLE %s DISABLE RULE %I;', r.name, w.rulename)
@@ -274,11 +268,11 @@ AS $$
 	SELECT CASE WHEN s.foreign_owner THEN 'TG413' ELSE 'TG414' END,
 		pg_catalog.format('%s on %s', u.funcid::pg_catalog.regprocedure, u.name),
 		CASE WHEN s.foreign_owner
-			THEN pg_catalog.format('called by %s; role %I can replace it, and the next REINDEX, ANALYZE or rewrite hands it every tenant''s rows.', u.places, o.rolname)
+			THEN pg_catalog.format('called by %s; role %I owns it, and the next REINDEX, ANALYZE or rewrite hands it every tenant''s rows.', u.places, o.rolname)
 			ELSE pg_catalog.format('called by %s: REINDEX, ANALYZE or a rewrite hands it every tenant''s rows.', u.places) END,
 		CASE WHEN s.foreign_owner
-			THEN pg_catalog.format('ALTER FUNCTION %s OWNER TO %I;', u.funcid::pg_catalog.regprocedure,
-				pg_catalog.pg_get_userbyid(u.relowner)) END
+			THEN tenantguard.under_bypass('TG413', pg_catalog.format('ALTER FUNCTION %s OWNER TO %I;',
+				u.funcid::pg_catalog.regprocedure, pg_catalog.pg_get_userbyid(u.relowner))) END
 	FROM used AS u
 	JOIN pg_catalog.pg_proc AS p ON p.oid = u.funcid
 	JOIN pg_catalog.pg_roles AS o ON o.oid = p.proowner
@@ -385,7 +379,7 @@ AS $$
 			WHERE f.ftserver = s.oid)
 	UNION ALL
 	SELECT 'TG420', pg_catalog.format('large objects of %I', o.rolname),
-		'every session of the role, and of those it granted them to, reads them whatever its tenant is.', NULL
+		'no tenant reaches them: they are read and written under a bypass only.', NULL
 	FROM (
 		SELECT m.lomowner, pg_catalog.bool_or(m.lomacl IS NOT NULL) AS granted
 		FROM pg_catalog.pg_largeobject_metadata AS m

@@ -12,15 +12,24 @@ AS $$
 		SELECT * FROM tenantguard.check_policies("check".schema)
 		UNION ALL
 		SELECT * FROM tenantguard.check_roles("check".schema)
-		UNION ALL SELECT * FROM tenantguard.check_functions("check".schema)
-		UNION ALL SELECT * FROM tenantguard.check_triggers("check".schema)
-		UNION ALL SELECT * FROM tenantguard.check_expressions("check".schema)
-		UNION ALL SELECT * FROM tenantguard.check_outlets("check".schema)
-		UNION ALL SELECT * FROM tenantguard.check_foreign_keys("check".schema)
-		UNION ALL SELECT * FROM tenantguard.check_unique_keys("check".schema)
-		UNION ALL SELECT * FROM tenantguard.check_indexes("check".schema)
-		UNION ALL SELECT * FROM tenantguard.check_settings()
-		UNION ALL SELECT * FROM tenantguard.check_server()
+		UNION ALL
+		SELECT * FROM tenantguard.check_functions("check".schema)
+		UNION ALL
+		SELECT * FROM tenantguard.check_triggers("check".schema)
+		UNION ALL
+		SELECT * FROM tenantguard.check_expressions("check".schema)
+		UNION ALL
+		SELECT * FROM tenantguard.check_outlets("check".schema)
+		UNION ALL
+		SELECT * FROM tenantguard.check_foreign_keys("check".schema)
+		UNION ALL
+		SELECT * FROM tenantguard.check_unique_keys("check".schema)
+		UNION ALL
+		SELECT * FROM tenantguard.check_indexes("check".schema)
+		UNION ALL
+		SELECT * FROM tenantguard.check_settings()
+		UNION ALL
+		SELECT * FROM tenantguard.check_server()
 	) AS f
 	JOIN tenantguard.check_rule AS r ON r.code = f.code
 	WHERE "check".with_suppressed
@@ -29,7 +38,7 @@ AS $$
 			FROM tenantguard.check_suppression AS s
 			WHERE s.code = f.code AND s.object = f.object
 				AND (s.until IS NULL OR s.until > pg_catalog.now()))
-	ORDER BY pg_catalog.array_position('{critical,warning,notice}'::text[], r.severity), f.code, f.object
+	ORDER BY pg_catalog.array_position('{critical,warning,notice}'::text[], r.severity), f.code, f.object COLLATE "C"
 $$;
 COMMENT ON FUNCTION tenantguard.check(regnamespace, boolean) IS
 	'One row for each thing that weakens isolation in the schema (NULL: in the whole database), the worst first: stable code, severity (critical, warning, notice), object, what was found, and the SQL that fixes it. Findings accepted by suppress_finding() are left out unless with_suppressed. Changes nothing.';
