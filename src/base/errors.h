@@ -37,6 +37,7 @@
 #define REASON_NOT_PRELOADED	"not_preloaded"
 #define REASON_COLUMN_LOST		"column_lost"
 #define REASON_NOT_GUARDED		"not_guarded"
+#define REASON_UNCLASSIFIED		"unclassified"
 
 /* the constraint field of an error, to be used inside ereport() */
 #define tguard_reason(word) \

@@ -16,6 +16,7 @@
 int			tguard_context_scope = SCOPE_TRANSACTION;
 int			tguard_enforce = ENFORCE_ON;
 int			tguard_missing_context = MISSING_ERROR;
+int			tguard_new_table = NEW_TABLE_PROTECT;
 bool		tguard_preloaded = false;
 
 static char *context_value;
@@ -35,6 +36,14 @@ static const struct config_enum_entry enforce_options[] = {
 static const struct config_enum_entry missing_options[] = {
 	{"error", MISSING_ERROR, false},
 	{"empty", MISSING_EMPTY, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry new_table_options[] = {
+	{"protect", NEW_TABLE_PROTECT, false},
+	{"refuse", NEW_TABLE_REFUSE, false},
+	{"warn", NEW_TABLE_WARN, false},
+	{"ignore", NEW_TABLE_IGNORE, false},
 	{NULL, 0, false}
 };
 
@@ -83,6 +92,13 @@ tguard_settings_init(GucStringCheckHook check_context,
 							 "\"error\" refuses it, \"empty\" shows it no rows.",
 							 &tguard_missing_context, MISSING_ERROR,
 							 missing_options, PGC_SUSET, 0, NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("tenantguard.new_table",
+							 "What becomes of a new relation in a database with a registry.",
+							 "\"protect\" guards it where a foreign key or its origin says how, and warns otherwise; \"refuse\" commits no transaction that leaves one unclassified; \"warn\" warns of each; \"ignore\" leaves it to check().",
+							 &tguard_new_table, NEW_TABLE_PROTECT,
+							 new_table_options, PGC_SUSET, 0,
+							 NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("tenantguard");
 }

@@ -28,9 +28,18 @@ typedef enum TguardMissing
 								 * empty */
 } TguardMissing;
 
+typedef enum TguardNewTable
+{
+	NEW_TABLE_PROTECT,			/* where it is certain what it is, else warn */
+	NEW_TABLE_REFUSE,			/* ... else the transaction does not commit */
+	NEW_TABLE_WARN,				/* always warn */
+	NEW_TABLE_IGNORE			/* leave it to check() */
+} TguardNewTable;
+
 extern int	tguard_context_scope;
 extern int	tguard_enforce;
 extern int	tguard_missing_context;
+extern int	tguard_new_table;
 
 /* Was the library preloaded, so that every hook is in place? */
 extern bool tguard_preloaded;

@@ -19,6 +19,7 @@
 #include "doors/doors.h"
 #include "guard/ddl_rules.h"
 #include "guard/functions.h"
+#include "guard/new_relation.h"
 #include "guard/own_code.h"
 #include "guard/under_tenant.h"
 #include "miscadmin.h"
@@ -57,6 +58,9 @@ guard_change(ObjectAccessType access, Oid classId, Oid objectId, int subId,
 		tguard_grants_drop_role(objectId);
 	if (classId != RelationRelationId)
 		return;
+	if (access == OAT_POST_CREATE && subId == 0 &&
+		!((ObjectAccessPostCreate *) arg)->is_internal)
+		tguard_new_relation_note(objectId);
 	if (access == OAT_TRUNCATE)
 		tguard_rule_truncate(objectId);
 	else if (access == OAT_DROP && subId == 0)

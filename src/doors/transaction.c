@@ -8,6 +8,7 @@
 
 #include "access/xact.h"
 #include "doors/doors.h"
+#include "guard/new_relation.h"
 #include "guard/plan.h"
 #include "guard/reference.h"
 #include "tenant/bypass.h"
@@ -21,6 +22,7 @@ end_transaction(XactEvent event)
 		tguard_reference_transaction_aborted();
 	tguard_bypass_transaction_ended(event == XACT_EVENT_ABORT);
 	tguard_context_transaction_ended();
+	tguard_new_relation_transaction_ended();
 }
 
 /* Parallel workers end with their transaction and keep nothing. */
@@ -30,6 +32,8 @@ transaction_ended(XactEvent event, void *arg)
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 		event == XACT_EVENT_PREPARE)
 		end_transaction(event);
+	else if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		tguard_new_relation_demand_classified();
 }
 
 static void

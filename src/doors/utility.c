@@ -98,7 +98,8 @@ rule_statement(PlannedStmt *pstmt, const char *queryString,
 	}
 	run_statement(pstmt, statement, queryString, readOnlyTree, context, params,
 				  queryEnv, dest, qc);
-	tguard_rule_after(statement, last_words);
+	tguard_rule_after(statement, context == PROCESS_UTILITY_SUBCOMMAND,
+					  last_words);
 }
 
 /* Statements of transaction control have no transaction to look around in. */

@@ -21,6 +21,7 @@
 #include "guard/functions.h"
 #include "guard/inheritance.h"
 #include "guard/integrity.h"
+#include "guard/new_relation.h"
 #include "guard/own_objects.h"
 #include "guard/under_tenant.h"
 #include "miscadmin.h"
@@ -339,6 +340,7 @@ tguard_rule_before(Node *statement)
 	if (IsA(statement, CopyStmt) &&
 		relation_of(((CopyStmt *) statement)->relation) == LargeObjectRelationId)
 		tguard_rule_large_object();
+	tguard_new_relation_announce(statement);
 	switch (nodeTag(statement))
 	{
 		case T_AlterObjectDependsStmt:
@@ -401,7 +403,7 @@ retire_partner(CreatePolicyStmt *statement)
 }
 
 void
-tguard_rule_after(Node *statement, const char *last_words)
+tguard_rule_after(Node *statement, bool subcommand, const char *last_words)
 {
 	if (last_words)
 		tguard_own_farewell(last_words);
@@ -411,4 +413,5 @@ tguard_rule_after(Node *statement, const char *last_words)
 		retire_partner((CreatePolicyStmt *) statement);
 	else
 		tguard_inheritance_after(statement);
+	tguard_new_relation_meet(subcommand);
 }

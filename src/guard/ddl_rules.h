@@ -18,6 +18,7 @@ extern void tguard_rule_alter_column(Oid relid, AttrNumber column);
 extern void tguard_rule_before(Node *statement);
 
 /* After it ran: follow inheritance, retire the partner policy, say farewell. */
-extern void tguard_rule_after(Node *statement, const char *last_words);
+extern void tguard_rule_after(Node *statement, bool subcommand,
+							  const char *last_words);
 
 #endif							/* TGUARD_DDL_RULES_H */

@@ -21,6 +21,7 @@
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "guard/named_tenant.h"
+#include "guard/new_relation.h"
 #include "guard/plan.h"
 #include "guard/row_filter.h"
 #include "nodes/makefuncs.h"
@@ -228,6 +229,8 @@ tguard_filter_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
 	if (!tguard_mode_filters(relation.mode))
 		return;
 	tguard_plan->reached = true;
+	if (tguard_plan_keeps)
+		tguard_new_relation_note_source(relid);
 	if (!tguard_plan_filters() || relid == tguard_plan->lookup ||
 		is_covered_by_parent(root, rel))
 		return;

@@ -26,7 +26,7 @@ sub preload
 		. join(', ', $order eq 'first' ? ('tenantguard', @here) : (@here, 'tenantguard')) . "'";
 }
 
-my $node = guarded_node('companions', 0, preload('first'),
+my $node = guarded_node('companions', 0, preload('first'), 'tenantguard.new_table = ignore',
 	"log_line_prefix = '%u> '", 'max_worker_processes = 20', 'compute_query_id = on',
 	"pgaudit.role = 'auditor'", 'pgaudit.log_catalog = off', "cron.database_name = 'postgres'",
 	"set_user.superuser_allowlist = '*'", 'auto_explain.log_analyze = on', 'auto_explain.log_verbose = on',

@@ -17,7 +17,8 @@ sub guarded_node
 
 	# Names and messages are compared: the machine's locale stays outside.
 	$node->init(extra => [ '--no-locale', '-E', 'UTF8' ]);
-	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'tenantguard'")
+	# Tests that are about new tables say what becomes of them.
+	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'tenantguard'\ntenantguard.new_table = ignore")
 		if $preload;
 	$node->append_conf('postgresql.conf', join "\n", @conf) if @conf;
 	$node->start;
