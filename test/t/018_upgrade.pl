@@ -44,7 +44,7 @@ sub server
 
 	# From 18 on checksums are the default, and pg_upgrade wants both alike.
 	$node->init(extra => [ '--no-locale', '-E', 'UTF8', $major >= 18 ? '--no-data-checksums' : () ]);
-	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'tenantguard'\nfsync = off");
+	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'tenantguard'\ntenantguard.new_table = ignore\nfsync = off");
 	return $node;
 }
 
