@@ -89,30 +89,38 @@ is_the_tenant(const Search *search, const Const *value)
 					   tenant->constbyval, tenant->constlen);
 }
 
-/* Can the clause be taken out?  Sets what stands for it and the filter. */
-static bool
-names_tenant(Search *search, Node *node)
+/*
+ * What stands for the filter and a clause that compares with "named"; NULL
+ * where the clause has to stay.  A parameter whose type is no key's was only
+ * relabelled, as oid is for int4, and nobody but the operator knows how to
+ * compare it.
+ */
+static Expr *
+both_as_one(const Search *search, Node *named)
+{
+	if (IsA(named, Const))
+		return is_the_tenant(search, (Const *) named) ? search->tenant : NULL;
+	if (!IsA(named, Param) ||
+		tguard_key_kind(((Param *) named)->paramtype) == KEY_NONE)
+		return NULL;
+	return tguard_tenant_param_if((Param *) named, search->tenant);
+}
+
+/* What stands for the clause and the filter; NULL where it has to stay. */
+static Expr *
+names_tenant(const Search *search, Node *node)
 {
 	OpExpr	   *clause = (OpExpr *) node;
-	Node	   *named;
 
 	if (!IsA(clause, OpExpr) || list_length(clause->args) != 2 ||
 		!is_key_equality(search, clause))
-		return false;
-	named = strip(lsecond(clause->args));
-	if (!is_tenant_column(search, linitial(clause->args)))
-	{
-		if (clause->opfuncid == F_INT84EQ ||
-			!is_tenant_column(search, lsecond(clause->args)))
-			return false;
-		named = strip(linitial(clause->args));
-	}
-	if (IsA(named, Const))
-		return is_the_tenant(search, (Const *) named);
-	if (!IsA(named, Param))
-		return false;
-	search->result = tguard_tenant_param_if((Param *) named, search->tenant);
-	return search->result != NULL;
+		return NULL;
+	if (is_tenant_column(search, linitial(clause->args)))
+		return both_as_one(search, strip(lsecond(clause->args)));
+	if (clause->opfuncid == F_INT84EQ ||
+		!is_tenant_column(search, lsecond(clause->args)))
+		return NULL;
+	return both_as_one(search, strip(linitial(clause->args)));
 }
 
 /* Look through a list of conditions that are joined by AND. */
@@ -124,11 +132,13 @@ take_from(Search *search, Node **quals)
 
 	if (list == NIL || !IsA(list, List))
 		return false;
-	search->result = search->tenant;
 	foreach(lc, list)
 	{
-		if (!names_tenant(search, lfirst(lc)))
+		Expr	   *result = names_tenant(search, lfirst(lc));
+
+		if (result == NULL)
 			continue;
+		search->result = result;
 		*quals = (Node *) foreach_delete_current(list, lc);
 		return true;
 	}
@@ -188,5 +198,5 @@ tguard_named_tenant(PlannerInfo *root, Index varno,
 	bool		taken = false;
 
 	search_jointree(&search, (Node *) root->parse->jointree, &taken);
-	return taken ? search.result : tenant;
+	return search.result;
 }

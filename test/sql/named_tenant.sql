@@ -16,6 +16,10 @@ CREATE TABLE names (org_id varchar(20) NOT NULL, id int NOT NULL, PRIMARY KEY (o
 CREATE TABLE smalls (org_id int NOT NULL, id int NOT NULL, PRIMARY KEY (org_id, id));
 CREATE TABLE mixed (org_id bigint, id int);
 CREATE INDEX ON mixed (org_id);
+CREATE TABLE parted (org_id bigint NOT NULL REFERENCES orgs, id int NOT NULL, PRIMARY KEY (org_id, id)) PARTITION BY LIST (org_id);
+CREATE TABLE parted_2 PARTITION OF parted FOR VALUES IN (2);
+CREATE TABLE parted_else PARTITION OF parted DEFAULT;
+INSERT INTO parted SELECT o, o * 10 FROM generate_series(1, 3) AS o;
 INSERT INTO items SELECT o, i, 'item ' || i FROM generate_series(1, 3) AS o, generate_series(1, 4) AS i;
 INSERT INTO parts SELECT o, i, i FROM generate_series(1, 3) AS o, generate_series(1, 2) AS i;
 INSERT INTO texts SELECT o::text, i FROM generate_series(1, 3) AS o, generate_series(1, 2) AS i;
@@ -113,6 +117,21 @@ BEGIN; SET LOCAL ROLE regress_named_app; SELECT * FROM ask('1', '1') WHERE state
 BEGIN; SET LOCAL ROLE regress_named_app; SELECT * FROM ask('1', '2') WHERE statement LIKE 'point%' OR statement LIKE '%join%'; ROLLBACK;
 -- MERGE
 BEGIN; SET LOCAL app.current_org_id = '2'; EXECUTE merges(2); EXECUTE merges(1); SELECT org_id, id FROM items WHERE body = 'merged'; ROLLBACK;
+
+-- A clause that stays, before one that goes: the filter is whole.
+SET plan_cache_mode = force_generic_plan;
+PREPARE two_ways(bigint) AS SELECT org_id, id FROM items WHERE org_id = (SELECT $1) AND org_id = 2 AND id < 3 ORDER BY 2;
+PREPARE of_parted(bigint) AS SELECT org_id, id FROM parted WHERE org_id = $1 AND org_id = 2 ORDER BY 2;
+BEGIN; SET LOCAL app.current_org_id = '2';
+SELECT org_id, id FROM items WHERE org_id = (SELECT 2::bigint) AND org_id = 2 AND id < 3 ORDER BY 2;
+SELECT org_id, id FROM items WHERE org_id = (SELECT 1::bigint) AND org_id = 2 AND id < 3 ORDER BY 2;
+SELECT org_id, id FROM texts WHERE org_id = (SELECT '2'::text) AND org_id = '2' ORDER BY 2;
+EXECUTE two_ways(2); EXECUTE two_ways(1); EXECUTE of_parted(2); EXECUTE of_parted(1);
+COMMIT;
+-- A parameter of a type that is no key's is compared by the operator.
+PREPARE as_oid(oid) AS SELECT org_id, id FROM smalls WHERE org_id = $1::int ORDER BY 2;
+BEGIN; SET LOCAL app.current_org_id = '2'; EXECUTE as_oid(2); EXECUTE as_oid(1); COMMIT;
+RESET plan_cache_mode;
 
 -- In PL/pgSQL the parameter is a variable that the next call gives anew.
 CREATE FUNCTION of_org(org bigint) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT count(*) FROM items WHERE org_id = org); END $$;
