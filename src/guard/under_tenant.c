@@ -312,6 +312,29 @@ reaches_unnamed_relations(Node *statement)
 }
 
 /*
+ * What a foreign table shows lies elsewhere, without a filter of ours: one
+ * more of them, or another place for those that are guarded, shows all of it.
+ */
+static bool
+leads_elsewhere(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_AlterFdwStmt:
+		case T_AlterForeignServerStmt:
+		case T_AlterUserMappingStmt:
+		case T_CreateForeignServerStmt:
+		case T_CreateForeignTableStmt:
+		case T_CreateUserMappingStmt:
+		case T_DropUserMappingStmt:
+		case T_ImportForeignSchemaStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
  * Every statement takes the weaker locks.  The stronger ones stop the others;
  * a view locks what it reads.
  */
@@ -354,6 +377,10 @@ tguard_tenant_statement(Node *statement)
 	if (reaches_unnamed_relations(statement))
 		tguard_bypass_demand(REASON_DDL, "run this command",
 							 "it may reach guarded relations, and " TENANT_IS_SET);
+	if (leads_elsewhere(statement))
+		tguard_bypass_demand(REASON_BEYOND,
+							 "change where foreign rows come from",
+							 "another server's rows pass no filter, and " TENANT_IS_SET);
 	refuse_change_by_name(tguard_target_of(statement));
 	refuse_names(tguard_inheritance_parents(statement));
 	switch (nodeTag(statement))

@@ -132,6 +132,18 @@ ALTER TABLE logs DETACH PARTITION logs_last;
 BEGIN; SET LOCAL app.current_org_id = '2'; SELECT count(*), max(org_id) FROM logs_last; INSERT INTO logs_last VALUES (1, 350, 'x'); ROLLBACK;
 SELECT count(*) FROM logs_last;
 \set VERBOSITY default
+-- Nobody leads a tenant's session to what lies there unfiltered.
+BEGIN; SET LOCAL app.current_org_id = '2'; CREATE FOREIGN TABLE other_notes (org_id bigint, body text) SERVER far OPTIONS (schema_name 'far', table_name 'notes'); ROLLBACK;
+\set VERBOSITY sqlstate
+BEGIN; SET LOCAL app.current_org_id = '2'; IMPORT FOREIGN SCHEMA far FROM SERVER far INTO near; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; ALTER SERVER far OPTIONS (SET dbname 'other'); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; CREATE SERVER other FOREIGN DATA WRAPPER postgres_fdw; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; ALTER FOREIGN DATA WRAPPER postgres_fdw NO HANDLER; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; CREATE USER MAPPING FOR PUBLIC SERVER far; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; ALTER USER MAPPING FOR CURRENT_USER SERVER far OPTIONS (ADD user 'other'); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; DROP USER MAPPING FOR CURRENT_USER SERVER far; ROLLBACK;
+\set VERBOSITY default
+CREATE FOREIGN TABLE other_notes (org_id bigint, body text) SERVER far OPTIONS (schema_name 'far', table_name 'notes');
 BEGIN; SELECT FROM tenantguard.begin_bypass('move'); SELECT * FROM tenantguard.unprotect('notes', 'moved'); COMMIT;
 \d notes
 SELECT count(*) FROM notes;
