@@ -57,7 +57,8 @@ void
 tguard_new_relation_note(Oid relid)
 {
 	if (relid >= FirstNormalObjectId && !creating_extension &&
-		!IsBinaryUpgrade && tguard_new_table != NEW_TABLE_IGNORE)
+		!IsBinaryUpgrade && tguard_new_table != NEW_TABLE_IGNORE &&
+		tguard_extension() != NULL)
 		born = remember(born, relid);
 }
 

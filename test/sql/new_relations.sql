@@ -102,5 +102,13 @@ RESET tenantguard.new_table;
 
 SET client_min_messages = error;
 DROP EXTENSION tenantguard CASCADE;
+-- What was made before the extension, in the same transaction, is not met by it.
+BEGIN;
+CREATE TABLE earlier (id int);
+CREATE EXTENSION tenantguard;
+DROP EXTENSION tenantguard;
+CREATE TABLE between_both (id int);
+CREATE EXTENSION tenantguard;
+ROLLBACK;
 DROP SCHEMA fresh, fresh_too CASCADE;
 DROP ROLE regress_new_owner;
