@@ -11,6 +11,7 @@
 #include "guard/new_relation.h"
 #include "guard/plan.h"
 #include "guard/reference.h"
+#include "relations/cache.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
 
@@ -23,6 +24,7 @@ end_transaction(XactEvent event)
 	tguard_bypass_transaction_ended(event == XACT_EVENT_ABORT);
 	tguard_context_transaction_ended();
 	tguard_new_relation_transaction_ended();
+	tguard_relations_transaction_ended();
 }
 
 /* Parallel workers end with their transaction and keep nothing. */

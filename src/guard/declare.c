@@ -106,7 +106,7 @@ demand_declaration(FunctionCallInfo fcinfo)
 
 /*
  * A relation without a row is guarded by its parent or by its policies: that,
- * or nothing else, and in force at once.
+ * or nothing else.
  */
 static bool
 weakens_undeclared(Oid relid, FunctionCallInfo fcinfo)
@@ -116,9 +116,8 @@ weakens_undeclared(Oid relid, FunctionCallInfo fcinfo)
 
 	if (relation->own || !tguard_mode_holds(relation->mode))
 		return false;
-	if (!tguard_relation_in_force(relid) ||
-		(mode != relation->mode && mode != RELATION_TENANT &&
-		 mode != RELATION_ROOT))
+	if (mode != relation->mode && mode != RELATION_TENANT &&
+		mode != RELATION_ROOT)
 		return true;
 	return tguard_mode_filters(relation->mode) &&
 		get_attnum(relid, NameStr(*PG_GETARG_NAME(2))) != relation->column;
@@ -164,6 +163,12 @@ tenantguard_record_relation(PG_FUNCTION_ARGS)
 		nulls[i] = PG_ARGISNULL(i);
 		values[i] = nulls[i] ? (Datum) 0 : PG_GETARG_DATUM(i);
 	}
+	if (!bypass && tguard_catalog_parents(relid) != NIL &&
+		!tguard_relation_in_force(relid))
+		tguard_bypass_demand(REASON_DDL,
+							 psprintf("record relation \"%s\"",
+									  get_rel_name(relid)),
+							 "a child whose row security is off would stay open below its parent.");
 	if (!bypass && weakens_undeclared(relid, fcinfo))
 		tguard_bypass_demand(REASON_DDL,
 							 psprintf("change how relation \"%s\" is guarded",

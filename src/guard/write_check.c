@@ -14,14 +14,19 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/transam.h"
 #include "base/errors.h"
+#include "catalog/catalog.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_largeobject.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "commands/trigger.h"
 #include "guard/plan.h"
 #include "guard/row_filter.h"
 #include "guard/visible.h"
 #include "guard/write_check.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_coerce.h"
@@ -401,6 +406,24 @@ check_relation(Query *query, Oid relid)
 	}
 }
 
+/*
+ * A superuser's UPDATE pg_class undoes what no ALTER TABLE may.  Scripts of
+ * extensions and pg_upgrade know what they do.
+ */
+static void
+refuse_catalog(Oid relid)
+{
+	if (creating_extension || IsBinaryUpgrade || !IsCatalogRelationOid(relid) ||
+		relid == LargeObjectRelationId)
+		return;
+	tguard_plan->reached = true;
+	if (tguard_plan_filters())
+		tguard_bypass_demand(REASON_DDL,
+							 psprintf("write to system catalog \"%s\"",
+									  get_rel_name(relid)),
+							 "what it says of guarded relations would change without their rules being asked.");
+}
+
 static void
 check_target(Query *query)
 {
@@ -409,7 +432,9 @@ check_target(Query *query)
 	if (query->commandType == CMD_SELECT || query->resultRelation == 0)
 		return;
 	relid = rt_fetch(query->resultRelation, query->rtable)->relid;
-	if (!tguard_relation_is_free(relid))
+	if (relid < FirstNormalObjectId)
+		refuse_catalog(relid);
+	else if (!tguard_relation_is_free(relid))
 		check_relation(query, relid);
 }
 

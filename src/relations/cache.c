@@ -38,9 +38,13 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+/* How many invalid ones may stay: sessions drop temporary tables for years. */
+#define STALE_KEPT 1024
+
 static HTAB *relations = NULL;
 GuardedRelation *tguard_relation_recent[TGUARD_RECENT];
 static uint32 generation = 0;
+static uint32 stale = 0;
 
 static const GuardedRelation unguarded = {.mode = RELATION_UNGUARDED};
 
@@ -124,7 +128,7 @@ inherit_from_parents(GuardedRelation *entry)
 	{
 		GuardedRelation parent = *tguard_relation(lfirst_oid(lc));
 
-		if (parent.mode == RELATION_UNGUARDED || parent.by_policy ||
+		if (parent.mode == RELATION_UNGUARDED ||
 			parent.mode == RELATION_EXEMPT)
 			continue;
 		entry->mode = parent.mode;
@@ -320,12 +324,34 @@ relation_invalidated(Datum arg, Oid relid)
 	{
 		entry = hash_search(relations, &relid, HASH_FIND, NULL);
 		if (entry)
+		{
 			entry->valid = false;
+			stale++;
+		}
 		return;
 	}
 	hash_seq_init(&status, relations);
 	while ((entry = hash_seq_search(&status)) != NULL)
 		entry->valid = false;
+}
+
+/* No pointer to an entry outlives its transaction. */
+void
+tguard_relations_transaction_ended(void)
+{
+	HASH_SEQ_STATUS status;
+	GuardedRelation *entry;
+
+	if (stale <= STALE_KEPT)
+		return;
+	stale = 0;
+	memset(tguard_relation_recent, 0, sizeof(tguard_relation_recent));
+	hash_seq_init(&status, relations);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (!entry->valid)
+			hash_search(relations, &entry->relid, HASH_REMOVE, NULL);
+	}
 }
 
 void

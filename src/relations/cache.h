@@ -83,6 +83,9 @@ extern RelationMode tguard_mode_named(const char *name);
  */
 extern bool tguard_relation_in_force(Oid relid);
 
+/* Forget entries that were invalidated, once there are many. */
+extern void tguard_relations_transaction_ended(void);
+
 extern void tguard_relations_init(void);
 
 #endif							/* TGUARD_RELATIONS_CACHE_H */

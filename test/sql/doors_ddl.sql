@@ -153,6 +153,17 @@ DROP SCHEMA made CASCADE;
 ALTER TYPE mood RENAME TO moods;
 COMMIT;
 
+-- The catalogs by hand, with a tenant and without, and by a plan from a bypass.
+\set VERBOSITY default
+BEGIN; SET LOCAL app.current_org_id = '1'; UPDATE pg_class SET relrowsecurity = false WHERE oid = 'ddl.docs'::regclass; ROLLBACK;
+UPDATE pg_class SET relrowsecurity = false WHERE oid = 'ddl.docs'::regclass;
+DELETE FROM pg_policy WHERE polrelid = 'ddl.docs'::regclass;
+WITH w AS (UPDATE pg_namespace SET nspname = 'elsewhere' WHERE nspname = 'tenantguard' RETURNING 1) SELECT * FROM w;
+PREPARE by_hand AS UPDATE pg_class SET relrowsecurity = false WHERE oid = 'ddl.docs'::regclass;
+BEGIN; SELECT FROM tenantguard.begin_bypass('by hand'); EXECUTE by_hand; ROLLBACK;
+EXECUTE by_hand;
+SELECT relrowsecurity FROM pg_class WHERE oid = 'ddl.docs'::regclass;
+
 SET client_min_messages = error;
 DROP EXTENSION tenantguard CASCADE;
 DROP SCHEMA ddl CASCADE;

@@ -273,6 +273,18 @@ TRUNCATE ranged_low;
 BEGIN; SELECT FROM tenantguard.begin_bypass('give up'); SELECT * FROM tenantguard.unprotect('ranged', 'test'); COMMIT;
 SELECT relid FROM tenantguard.guarded_relation WHERE relid::text LIKE 'ranged%';
 
+-- Below a parent of which the policies are all that is left, as after a dump
+-- of the schema alone, a partition is guarded like it.
+CREATE TABLE policed (org_id bigint NOT NULL, id int) PARTITION BY LIST (org_id);
+ALTER TABLE policed ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenantguard_tenant ON policed AS RESTRICTIVE USING (tenantguard.visible(org_id));
+CREATE POLICY tenantguard_partner ON policed USING (true);
+CREATE TABLE policed_1 PARTITION OF policed FOR VALUES IN (1, 2);
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO policed (id) VALUES (1); COMMIT;
+SELECT * FROM policed_1;
+BEGIN; SET LOCAL app.current_org_id = '2'; SELECT * FROM policed_1; COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '1'; SELECT * FROM policed_1; COMMIT;
+
 SET client_min_messages = error;
 DROP EXTENSION tenantguard CASCADE;
 DROP SCHEMA parts CASCADE;
