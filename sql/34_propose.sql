@@ -1,6 +1,7 @@
--- 34_propose.sql: what the tables of a schema probably are. Foreign keys
--- decide; names only propose. One query over the catalogs, so that a schema
--- of thousands of tables takes no longer than its largest join.
+-- 34_propose.sql: what the tables of a schema probably are. Foreign keys and
+-- the columns that a person names decide; names alone only propose, and data
+-- only speaks for or against. One query over the catalogs, so that a schema of
+-- thousands of tables takes no longer than its largest join.
 
 CREATE FUNCTION tenantguard.is_bookkeeping(relation_name name)
 RETURNS boolean
@@ -14,13 +15,15 @@ AS $$
 		'sequelizemeta', 'typeorm_metadata', 'migrations', 'mikro_orm_migrations',
 		'__drizzle_migrations', '__efmigrationshistory', 'goose_db_version', 'gorp_migrations',
 		'doctrine_migration_versions', 'phinxlog', 'pgmigrations', 'atlas_schema_revisions',
-		'_sqlx_migrations', '__diesel_schema_migrations', 'refinery_schema_history')
+		'_sqlx_migrations', '__diesel_schema_migrations', 'refinery_schema_history',
+		'migrations_lock', 'schema_info', 'data_migrations', 'bun_migrations', 'bun_migration_locks',
+		'kysely_migration', 'kysely_migration_lock', '_yoyo_migration', '_yoyo_log', '_yoyo_version', 'yoyo_lock')
 $$;
 COMMENT ON FUNCTION tenantguard.is_bookkeeping(name) IS
 	'Whether a table is called like the bookkeeping of a migration tool.';
 
-CREATE FUNCTION tenantguard.propose(schema regnamespace)
-RETURNS TABLE (relation regclass, mode text, tenant_column name, confidence text, reason text)
+CREATE FUNCTION tenantguard.classify(schema regnamespace, stated name[])
+RETURNS TABLE (relation regclass, mode text, tenant_column name, confidence text, reason text, candidates name[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -42,7 +45,7 @@ BEGIN
 	rel AS MATERIALIZED (
 		SELECT c.oid, c.relname, c.relkind
 		FROM pg_catalog.pg_class AS c
-		WHERE c.relnamespace = propose.schema
+		WHERE c.relnamespace = classify.schema
 			AND c.relkind IN ('r', 'p', 'f', 'm')
 			AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid)
 			AND NOT EXISTS (
@@ -60,61 +63,115 @@ BEGIN
 	),
 	-- Columns that foreign keys tie to the registry.
 	tied AS MATERIALIZED (
-		SELECT t.relid, a.attname, a.attnum, a.attnotnull,
-			EXISTS (SELECT 1 FROM fitting AS y WHERE y.type = a.atttypid) AS fits
+		SELECT t.relid, t.attnum, a.attname
 		FROM tenantguard.tenant_columns() AS t
 		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.relid AND a.attnum = t.attnum
 	),
-	certain AS MATERIALIZED (
-		SELECT t.relid,
-			pg_catalog.count(*) AS candidates,
-			pg_catalog.string_agg(pg_catalog.quote_ident(t.attname), ', ' ORDER BY t.attnum) AS list,
-			(pg_catalog.array_agg(t.attname ORDER BY t.attnum))[1] AS attname,
-			pg_catalog.bool_and(t.attnotnull) AS attnotnull,
-			pg_catalog.bool_and(t.fits) AS fits
+	-- How such columns are called here. A primary key that is tied by itself
+	-- (a table beside the registry) is called like every other key.
+	told AS MATERIALIZED (
+		SELECT t.attname
 		FROM tied AS t
-		GROUP BY t.relid
+		WHERE NOT EXISTS (SELECT 1 FROM tied AS o WHERE o.relid = t.relid AND o.attnum <> t.attnum)
+			AND NOT EXISTS (
+				SELECT 1 FROM pg_catalog.pg_index AS i
+				WHERE i.indrelid = t.relid AND i.indisprimary AND i.indnkeyatts = 1 AND i.indkey[0] = t.attnum)
 	),
 	usual AS MATERIALIZED (
-		SELECT pg_catalog.mode() WITHIN GROUP (ORDER BY t.attname) AS attname
-		FROM certain AS t
-		WHERE t.candidates = 1
+		SELECT pg_catalog.mode() WITHIN GROUP (ORDER BY t.attname) AS attname FROM told AS t
 	),
 	-- Columns that are only called like one.
-	named AS MATERIALIZED (
-		SELECT r.oid AS relid,
-			pg_catalog.count(*) AS candidates,
-			pg_catalog.bool_or(a.attname = u.attname) AS has_usual,
-			pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum) AS list,
-			(pg_catalog.array_agg(a.attname ORDER BY (a.attname = u.attname) DESC NULLS LAST, a.attnum))[1] AS attname,
-			(pg_catalog.array_agg(a.attnotnull ORDER BY (a.attname = u.attname) DESC NULLS LAST, a.attnum))[1] AS attnotnull
-		FROM rel AS r
-		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
-		JOIN fitting AS y ON y.type = a.atttypid
+	called AS MATERIALIZED (
+		SELECT c.*
+		FROM (
+			SELECT a.attrelid AS relid, a.attnum, a.attname,
+				COALESCE(a.attname = u.attname, false) OR COALESCE(a.attname = ANY (classify.stated), false)
+					OR pg_catalog.lower(pg_catalog.replace(a.attname, '_', '')) IN (SELECT s.* FROM tenantguard.tenant_names() AS s) AS proper
+			FROM pg_catalog.pg_attribute AS a
+			CROSS JOIN usual AS u
+			WHERE a.attnum > 0 AND NOT a.attisdropped
+		) AS c
+		WHERE c.proper OR c.attname IN (SELECT t.attname FROM told AS t)
+	),
+	-- A foreign key to something else says that the name means something else,
+	-- as the id of a workspace below the organization does.
+	elsewhere AS MATERIALIZED (
+		SELECT DISTINCT ON (l.relid, l.attnum) l.relid, l.attnum, c.confrelid AS target
+		FROM called AS l
+		JOIN pg_catalog.pg_constraint AS c ON c.conrelid = l.relid AND c.contype = 'f' AND c.confrelid <> c.conrelid
+		JOIN LATERAL ROWS FROM (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey)) AS k (attnum, refnum)
+			ON k.attnum = l.attnum
+		WHERE NOT EXISTS (SELECT 1 FROM tied AS t WHERE t.relid = l.relid AND t.attnum = l.attnum)
+			AND NOT EXISTS (SELECT 1 FROM called AS o WHERE o.relid = c.confrelid AND o.attnum = k.refnum)
+		ORDER BY l.relid, l.attnum, c.conname
+	),
+	candidate AS MATERIALIZED (
+		SELECT a.attrelid AS relid, a.attnum, a.attname, a.attnotnull,
+			t.relid IS NOT NULL AS tied,
+			COALESCE(l.proper, false) AS called,
+			a.attname = u.attname AS usual,
+			COALESCE(a.attname = ANY (classify.stated), false) AS stated,
+			y.type IS NOT NULL AS fits
+		FROM (SELECT t.relid, t.attnum FROM tied AS t
+			  UNION
+			  SELECT l.relid, l.attnum FROM called AS l JOIN rel AS r ON r.oid = l.relid) AS w
+		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = w.relid AND a.attnum = w.attnum
 		CROSS JOIN usual AS u
-		WHERE r.oid <> root_id
-			AND (a.attname = u.attname
-				 OR pg_catalog.lower(pg_catalog.replace(a.attname, '_', '')) IN (SELECT s.* FROM tenantguard.tenant_names() AS s))
-			AND a.attgenerated = '' AND a.attidentity = ''
-			AND NOT EXISTS (SELECT 1 FROM certain AS t WHERE t.relid = r.oid)
-		GROUP BY r.oid
+		LEFT JOIN tied AS t ON t.relid = w.relid AND t.attnum = w.attnum
+		LEFT JOIN called AS l ON l.relid = w.relid AND l.attnum = w.attnum
+		LEFT JOIN fitting AS y ON y.type = a.atttypid
+		WHERE w.relid <> root_id
+			AND (t.relid IS NOT NULL
+				 OR (y.type IS NOT NULL AND a.attgenerated = '' AND a.attidentity = ''
+					 AND NOT EXISTS (SELECT 1 FROM elsewhere AS e WHERE e.relid = w.relid AND e.attnum = w.attnum)))
+	),
+	-- The first of these orders is only a suggestion: the rules below say when
+	-- it is taken.
+	pick AS MATERIALIZED (
+		SELECT DISTINCT ON (c.relid) c.*,
+			pg_catalog.quote_ident(c.attname) AS word,
+			pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS invented
+		FROM candidate AS c
+		LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = c.relid AND d.adnum = c.attnum
+		ORDER BY c.relid, c.stated DESC, c.tied DESC, c.usual DESC NULLS LAST, c.attnum
+	),
+	field AS MATERIALIZED (
+		SELECT c.relid,
+			pg_catalog.count(*) AS all_of_them,
+			pg_catalog.count(*) FILTER (WHERE c.tied) AS tied,
+			pg_catalog.count(*) FILTER (WHERE c.stated) AS stated,
+			pg_catalog.bool_or(c.usual) AS has_usual,
+			pg_catalog.array_agg(c.attname ORDER BY c.attnum) AS names,
+			pg_catalog.string_agg(pg_catalog.quote_ident(c.attname), ', ' ORDER BY c.attnum) AS list,
+			pg_catalog.string_agg(pg_catalog.quote_ident(c.attname), ', ' ORDER BY c.attnum) FILTER (WHERE c.tied) AS tied_list,
+			pg_catalog.string_agg(pg_catalog.quote_ident(c.attname), ', ' ORDER BY c.attnum) FILTER (WHERE c.stated) AS stated_list,
+			pg_catalog.string_agg(pg_catalog.quote_ident(c.attname), ', ' ORDER BY c.attnum) FILTER (WHERE NOT c.tied AND c.called) AS rivals,
+			COALESCE(pg_catalog.bool_or(c.usual) FILTER (WHERE NOT c.tied), false) AS usual_rival
+		FROM candidate AS c
+		GROUP BY c.relid
 	),
 	guarded AS MATERIALIZED (
 		SELECT root_id AS relid
 		UNION
-		SELECT t.relid FROM certain AS t
-		UNION
-		SELECT n.relid FROM named AS n
+		SELECT p.relid FROM pick AS p
 		UNION
 		SELECT g.relid::oid
 		FROM tenantguard.guarded_relation AS g
 		WHERE g.mode IN ('tenant', 'root', 'tenant_or_shared')
 	),
+	-- The best foreign key from one table to another: one whose columns cannot
+	-- be NULL leads every row to its tenant.
 	edge AS MATERIALIZED (
-		SELECT c.conrelid, c.confrelid, pg_catalog.min(c.conname::text) AS conname
+		SELECT DISTINCT ON (c.conrelid, c.confrelid) c.conrelid, c.confrelid, c.conname, m.complete, m.list
 		FROM pg_catalog.pg_constraint AS c
+		CROSS JOIN LATERAL (
+			SELECT pg_catalog.bool_and(a.attnotnull) AS complete,
+				pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY k.place) AS list
+			FROM pg_catalog.unnest(c.conkey) WITH ORDINALITY AS k (attnum, place)
+			JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
+		) AS m
 		WHERE c.contype = 'f' AND c.conparentid = 0 AND c.conrelid <> c.confrelid
-		GROUP BY c.conrelid, c.confrelid
+		ORDER BY c.conrelid, c.confrelid, m.complete DESC, c.conname
 	),
 	-- Steps along foreign keys to a guarded table; a cycle ends at the limit.
 	reach (relid, steps) AS (
@@ -123,77 +180,117 @@ BEGIN
 		SELECT e.conrelid, w.steps + 1
 		FROM reach AS w
 		JOIN edge AS e ON e.confrelid = w.relid
-		WHERE w.steps < 8 AND NOT EXISTS (SELECT 1 FROM guarded AS g WHERE g.relid = e.conrelid)
+		WHERE w.steps < 24 AND NOT EXISTS (SELECT 1 FROM guarded AS g WHERE g.relid = e.conrelid)
 	),
 	nearest AS MATERIALIZED (
 		SELECT w.relid, pg_catalog.min(w.steps) AS steps FROM reach AS w GROUP BY w.relid
 	),
 	hop AS MATERIALIZED (
-		SELECT DISTINCT ON (n.relid) n.relid, e.confrelid AS target
+		SELECT DISTINCT ON (n.relid) n.relid, e.confrelid AS target,
+			pg_catalog.format('%s%s to %s', e.list, CASE WHEN e.complete THEN '' ELSE ' (may be NULL)' END,
+				e.confrelid::regclass) AS words
 		FROM nearest AS n
 		JOIN edge AS e ON e.conrelid = n.relid
 		JOIN nearest AS t ON t.relid = e.confrelid AND t.steps = n.steps - 1
 		WHERE n.steps > 0
-		ORDER BY n.relid, e.conname
+		ORDER BY n.relid, e.complete DESC, e.conname
 	),
-	path (relid, target, words) AS (
-		SELECT h.relid, h.target, h.target::regclass::text FROM hop AS h
+	path (relid, target, words, steps) AS (
+		SELECT h.relid, h.target, h.words, 1 FROM hop AS h
 		UNION ALL
-		SELECT p.relid, h.target, p.words || ', ' || h.target::regclass::text
+		SELECT p.relid, h.target, p.words || ', ' || h.words, p.steps + 1
 		FROM path AS p
 		JOIN hop AS h ON h.relid = p.target
 	),
 	derived AS MATERIALIZED (
 		SELECT DISTINCT ON (p.relid) p.relid, p.words
 		FROM path AS p
-		ORDER BY p.relid, pg_catalog.length(p.words) DESC
+		ORDER BY p.relid, p.steps DESC
 	),
 	referenced AS MATERIALIZED (
 		SELECT DISTINCT e.confrelid AS relid
 		FROM edge AS e
 		JOIN nearest AS n ON n.relid = e.conrelid
+	),
+	unfit AS MATERIALIZED (
+		SELECT l.relid, pg_catalog.string_agg(pg_catalog.quote_ident(l.attname), ', ' ORDER BY l.attnum) AS list
+		FROM called AS l
+		WHERE l.proper
+			AND NOT EXISTS (SELECT 1 FROM candidate AS c WHERE c.relid = l.relid AND c.attnum = l.attnum)
+			AND NOT EXISTS (SELECT 1 FROM elsewhere AS e WHERE e.relid = l.relid AND e.attnum = l.attnum)
+		GROUP BY l.relid
+	),
+	homonym AS MATERIALIZED (
+		SELECT e.relid, pg_catalog.string_agg(pg_catalog.format('; column %I leads to %s, not to the registry',
+			a.attname, e.target::regclass), '' ORDER BY e.attnum) AS words
+		FROM elsewhere AS e
+		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = e.relid AND a.attnum = e.attnum
+		GROUP BY e.relid
 	)
-	SELECT r.oid::regclass, v.mode, v.tenant_column, v.confidence, v.reason
+	SELECT r.oid::regclass, v.mode, v.tenant_column, v.confidence,
+		v.reason || CASE
+			WHEN v.rule = 1 THEN ''
+			WHEN v.tenant_column IS NOT NULL AND v.rule <> 2 AND p.invented IS NOT NULL
+				THEN pg_catalog.format('; its default %s invents a tenant and is replaced', p.invented)
+			WHEN p.relid IS NULL THEN COALESCE(h.words, '')
+			ELSE '' END,
+		CASE WHEN v.rule > 2 THEN f.names END
 	FROM rel AS r
 	LEFT JOIN tenantguard.guarded_relation AS g ON g.relid = r.oid
-	LEFT JOIN certain AS t ON t.relid = r.oid
-	LEFT JOIN named AS n ON n.relid = r.oid
+	LEFT JOIN pick AS p ON p.relid = r.oid
+	LEFT JOIN field AS f ON f.relid = r.oid
 	LEFT JOIN derived AS d ON d.relid = r.oid
-	LEFT JOIN referenced AS f ON f.relid = r.oid
+	LEFT JOIN homonym AS h ON h.relid = r.oid
+	LEFT JOIN unfit AS b ON b.relid = r.oid
+	LEFT JOIN referenced AS n ON n.relid = r.oid
 	LEFT JOIN (SELECT DISTINCT e.conrelid AS relid FROM edge AS e) AS o ON o.relid = r.oid
+	CROSS JOIN LATERAL (
+		SELECT CASE WHEN p.attnotnull OR r.relkind IN ('m', 'f') THEN 'tenant' ELSE 'tenant_or_shared' END AS mode,
+			CASE WHEN p.attnotnull OR r.relkind IN ('m', 'f') THEN '' ELSE ', but it may be NULL: shared rows, or NOT NULL is missing' END AS but
+	) AS w
 	CROSS JOIN LATERAL (
 		SELECT c.*
 		FROM (VALUES
 			(1, g.relid IS NOT NULL, g.mode, g.tenant_column, 'certain', 'already recorded'),
 			(2, r.oid = root_id, 'root', (SELECT y.key_column FROM tenantguard.registry AS y), 'certain',
 				'the adopted registry'),
-			(3, r.relkind = 'm' AND n.attname IS NULL, NULL, NULL, 'unknown',
+			(3, r.relkind = 'm' AND p.relid IS NULL, NULL, NULL, 'unknown',
 				'a materialized view without a tenant column; use REVOKE, or add the column to its query'),
-			(4, r.relkind = 'f' AND n.attname IS NULL, NULL, NULL, 'unknown',
+			(4, r.relkind = 'f' AND p.relid IS NULL, NULL, NULL, 'unknown',
 				'a foreign table without a tenant column; use REVOKE, share() or exempt()'),
-			(5, t.candidates > 1, NULL, NULL, 'unknown',
-				'several columns lead to the registry: ' || t.list),
-			(6, NOT t.fits, NULL, t.attname, 'unknown',
-				'the type of column ' || pg_catalog.quote_ident(t.attname) || ' does not go with the registry''s key'),
-			(7, t.attnotnull, 'tenant', t.attname, 'certain',
-				'a foreign key ties column ' || pg_catalog.quote_ident(t.attname) || ' to the registry'),
-			(8, t.relid IS NOT NULL, 'tenant_or_shared', t.attname, 'likely',
-				'a foreign key ties column ' || pg_catalog.quote_ident(t.attname) || ' to the registry, but it may be NULL: shared rows, or NOT NULL is missing'),
-			(9, n.candidates > 1 AND n.has_usual IS NOT TRUE, NULL, NULL, 'unknown',
-				'several columns are called like a tenant column: ' || n.list),
-			(10, n.attnotnull OR r.relkind IN ('m', 'f'), 'tenant', n.attname, 'likely',
-				'column ' || pg_catalog.quote_ident(n.attname) || ' has the name and type of a tenant column, but no foreign key'),
-			(11, n.relid IS NOT NULL, 'tenant_or_shared', n.attname, 'likely',
-				'column ' || pg_catalog.quote_ident(n.attname) || ' has the name and type of a tenant column, but no foreign key, and may be NULL'),
-			(12, tenantguard.is_bookkeeping(r.relname), 'exempt', NULL, 'likely',
+			(5, f.stated > 1, NULL, NULL, 'unknown',
+				'several of the columns that were named: ' || f.stated_list),
+			(6, f.stated <> 1 AND f.tied > 1, NULL, NULL, 'unknown',
+				'several columns lead to the registry: ' || f.tied_list),
+			(7, NOT p.fits, NULL, p.attname, 'unknown',
+				'the type of column ' || p.word || ' does not go with the registry''s key'),
+			(8, p.stated AND NOT p.tied, w.mode, p.attname, CASE w.mode WHEN 'tenant' THEN 'certain' ELSE 'likely' END,
+				'column ' || p.word || ' was named, no foreign key ties it to the registry' || w.but),
+			(9, classify.stated IS NOT NULL AND p.tied AND NOT p.stated, w.mode, p.attname, 'likely',
+				'a foreign key ties column ' || p.word || ' to the registry, but it was not named' || w.but),
+			(10, classify.stated IS NOT NULL AND p.relid IS NOT NULL AND NOT p.stated, NULL, NULL, 'unknown',
+				'called like a tenant column, but not named: ' || f.list),
+			(11, NOT p.stated AND p.tied AND f.rivals IS NOT NULL AND (NOT p.called OR f.usual_rival AND NOT p.usual),
+				NULL, NULL, 'unknown',
+				'a foreign key ties column ' || p.word || ' to the registry, but others are called like the tenant column: ' || f.rivals),
+			(12, p.tied, w.mode, p.attname, CASE w.mode WHEN 'tenant' THEN 'certain' ELSE 'likely' END,
+				'a foreign key ties column ' || p.word || ' to the registry' || w.but),
+			(13, f.all_of_them > 1 AND f.has_usual IS NOT TRUE, NULL, NULL, 'unknown',
+				'several columns are called like a tenant column: ' || f.list),
+			(14, p.relid IS NOT NULL, w.mode, p.attname, 'likely',
+				'column ' || p.word || ' has the name and type of a tenant column, no foreign key ties it to the registry' || w.but
+				|| CASE WHEN f.all_of_them > 1 THEN '; called like one as well: ' || f.list ELSE '' END),
+			(15, tenantguard.is_bookkeeping(r.relname), 'exempt', NULL, 'likely',
 				'called like the bookkeeping of a migration tool'),
-			(13, d.relid IS NOT NULL, 'derived', NULL, 'unknown',
-				'no tenant column; foreign keys lead to ' || d.words || ': add the column'),
-			(14, f.relid IS NOT NULL, 'shared', NULL, 'likely',
+			(16, d.relid IS NULL AND b.relid IS NOT NULL, NULL, NULL, 'unknown',
+				'called like a tenant column, but of a kind that cannot hold the tenant: ' || b.list),
+			(17, d.relid IS NOT NULL, 'derived', NULL, 'unknown',
+				'no tenant column; foreign keys lead from ' || d.words || ': add the column'),
+			(18, n.relid IS NOT NULL, 'shared', NULL, 'likely',
 				'no foreign key leads to a tenant, and tenants'' tables refer to it'),
-			(15, o.relid IS NULL, 'shared', NULL, 'unknown',
+			(19, o.relid IS NULL, 'shared', NULL, 'unknown',
 				'no foreign key says what it is: shared, exempt, or a tenant column is missing'),
-			(16, true, 'shared', NULL, 'unknown',
+			(20, true, 'shared', NULL, 'unknown',
 				'its foreign keys do not lead to a tenant')
 		) AS c (rule, applies, mode, tenant_column, confidence, reason)
 		WHERE c.applies
@@ -203,8 +300,115 @@ BEGIN
 	ORDER BY r.relname;
 END
 $$;
-COMMENT ON FUNCTION tenantguard.propose(regnamespace) IS
-	'One row for each table, foreign table and materialized view of the schema, without partitions, inheritance children and members of extensions: the mode it should have (NULL or derived where no command exists yet), its tenant column, how sure that is (certain: recorded, or a foreign key says so; likely: a name or the neighbours say so; unknown: a person must decide) and why. Changes nothing. Raises 22023 when no registry is adopted.';
+COMMENT ON FUNCTION tenantguard.classify(regnamespace, name[]) IS
+	'What propose() says from the catalogs alone, and every column that could name the tenant, where there is one. Raises 22023 when no registry is adopted.';
+
+CREATE FUNCTION tenantguard.count_tenants(relation regclass, column_name name)
+RETURNS TABLE (looked_at bigint, nulls bigint, strangers bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE pg_catalog.format($query$
+		SELECT pg_catalog.count(*),
+			pg_catalog.count(*) FILTER (WHERE s.tenant IS NULL),
+			pg_catalog.count(*) FILTER (WHERE s.tenant NOT IN (SELECT r.%2$I::pg_catalog.text FROM %1$s AS r))
+		FROM (SELECT t.%4$I::pg_catalog.text AS tenant FROM %3$s AS t LIMIT 10000) AS s$query$,
+		(SELECT r.registry FROM tenantguard.registry AS r), (SELECT r.key_column FROM tenantguard.registry AS r),
+		count_tenants.relation, count_tenants.column_name);
+END
+$$;
+COMMENT ON FUNCTION tenantguard.count_tenants(regclass, name) IS
+	'In the first 10000 rows of the table: how many there are, in how many the column is NULL, and in how many it names no tenant of the registry. Sees what its caller sees.';
+
+CREATE FUNCTION tenantguard.weigh(relation regclass, mode text, tenant_column name, confidence text, reason text, candidates name[])
+RETURNS TABLE (new_mode text, new_column name, new_confidence text, new_reason text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH seen AS MATERIALIZED (
+		SELECT c.name, c.place, n.*
+		FROM pg_catalog.unnest(weigh.candidates) WITH ORDINALITY AS c (name, place)
+		CROSS JOIN LATERAL tenantguard.count_tenants(weigh.relation, c.name) AS n
+	),
+	-- Data cannot prove a column: small numbers are somebody's key by chance.
+	-- But it can leave only one.
+	fits AS MATERIALIZED (
+		SELECT pg_catalog.count(*) AS number, pg_catalog.min(s.name::text)::name AS name
+		FROM seen AS s
+		WHERE s.looked_at > 0 AND s.nulls = 0 AND s.strangers = 0
+	),
+	chosen AS MATERIALIZED (
+		SELECT s.* FROM seen AS s WHERE s.name = weigh.tenant_column
+	)
+	SELECT
+		CASE WHEN weigh.tenant_column IS NULL AND f.number = 1 THEN 'tenant'
+			WHEN weigh.mode = 'tenant_or_shared' AND c.looked_at > 0 AND c.nulls = 0 THEN 'tenant'
+			ELSE weigh.mode END,
+		CASE WHEN weigh.tenant_column IS NULL AND f.number = 1 THEN f.name ELSE weigh.tenant_column END,
+		CASE WHEN weigh.tenant_column IS NULL AND f.number = 1 THEN 'likely'
+			WHEN c.strangers > 0 THEN 'unknown'
+			ELSE weigh.confidence END,
+		weigh.reason || (
+			SELECT pg_catalog.string_agg(
+				CASE WHEN s.looked_at = 0 THEN pg_catalog.format('; %I: no rows', s.name)
+					ELSE pg_catalog.format('; %I: of %s rows %s NULL, %s of no tenant', s.name, s.looked_at, s.nulls, s.strangers) END,
+				'' ORDER BY s.place)
+			FROM seen AS s)
+	FROM fits AS f
+	LEFT JOIN chosen AS c ON true
+$$;
+COMMENT ON FUNCTION tenantguard.weigh(regclass, text, name, text, text, name[]) IS
+	'A proposal after a look at the data: unknown when the column holds what is no tenant, tenant instead of tenant_or_shared when no row is NULL, and likely when only one of several candidates holds nothing but tenants. Never certain by data.';
+
+CREATE FUNCTION tenantguard.require_whole_sight()
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user)
+		OR (tenantguard.preloaded() AND tenantguard.current_bypass() IS NULL) THEN
+		RAISE EXCEPTION 'cannot look at the data of all tenants'
+			USING ERRCODE = '42501', CONSTRAINT = 'tenantguard_bypass_denied',
+				DETAIL = 'bypass_denied: that takes a superuser and an open bypass; others do not see all rows.',
+				HINT = 'Use SELECT tenantguard.begin_bypass(''reason'') in the same transaction, as a superuser.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.require_whole_sight() IS
+	'Returns when the caller sees the rows of all tenants whatever the policies say: a superuser, under a bypass where the library is loaded. Raises 42501 otherwise.';
+
+CREATE FUNCTION tenantguard.propose(schema regnamespace, tenant_columns name[] DEFAULT NULL, with_data boolean DEFAULT false)
+RETURNS TABLE (relation regclass, mode text, tenant_column name, confidence text, reason text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	IF with_data IS NOT TRUE THEN
+		RETURN QUERY
+			SELECT c.relation, c.mode, c.tenant_column, c.confidence, c.reason
+			FROM tenantguard.classify(propose.schema, propose.tenant_columns) AS c;
+		RETURN;
+	END IF;
+	PERFORM tenantguard.require_whole_sight();
+	RETURN QUERY
+		SELECT c.relation, COALESCE(w.new_mode, c.mode), COALESCE(w.new_column, c.tenant_column),
+			COALESCE(w.new_confidence, c.confidence), COALESCE(w.new_reason, c.reason)
+		FROM tenantguard.classify(propose.schema, propose.tenant_columns) AS c
+		JOIN pg_catalog.pg_class AS r ON r.oid = c.relation
+		LEFT JOIN LATERAL (
+			SELECT x.*
+			FROM tenantguard.weigh(c.relation, c.mode, c.tenant_column, c.confidence, c.reason, c.candidates) AS x
+			-- Others are not asked: a foreign table would call its server.
+			WHERE r.relkind IN ('r', 'p') AND c.candidates IS NOT NULL
+		) AS w ON true
+		ORDER BY r.relname;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.propose(regnamespace, name[], boolean) IS
+	'One row for each table, foreign table and materialized view of the schema, without partitions, inheritance children and members of extensions: the mode it should have (NULL or derived where no command exists yet), its tenant column, how sure that is (certain: recorded, a foreign key says so, or the column was named; likely: a name or the neighbours say so; unknown: a person must decide) and why. tenant_columns: names that are the tenant column wherever a table has exactly one of them. with_data: looks at up to 10000 rows of each table with a candidate; for superusers under a bypass (42501). Changes nothing. Raises 22023 when no registry is adopted.';
 
 CREATE FUNCTION tenantguard.protect_one(relation regclass, mode text, tenant_column name, dry_run boolean)
 RETURNS TABLE (action text, reason text)
@@ -236,7 +440,7 @@ $$;
 COMMENT ON FUNCTION tenantguard.protect_one(regclass, text, name, boolean) IS
 	'One step of protect_all(): brings a table to its mode and says whether that changed something. A table that is refused (42501, 22023) is listed with the refusal.';
 
-CREATE FUNCTION tenantguard.protect_all(schema regnamespace, dry_run boolean DEFAULT false)
+CREATE FUNCTION tenantguard.protect_all(schema regnamespace, dry_run boolean DEFAULT false, tenant_columns name[] DEFAULT NULL)
 RETURNS TABLE (relation regclass, mode text, tenant_column name, action text, reason text)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -246,7 +450,7 @@ DECLARE
 	proposal	record;
 BEGIN
 	FOR proposal IN
-		SELECT p.* FROM tenantguard.propose(protect_all.schema) AS p
+		SELECT p.* FROM tenantguard.propose(protect_all.schema, protect_all.tenant_columns) AS p
 	LOOP
 		IF proposal.confidence = 'certain' THEN
 			RETURN QUERY
@@ -262,5 +466,5 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION tenantguard.protect_all(regnamespace, boolean) IS
-	'Protects every table of the schema about which propose() is certain, repairs those recorded before, and lists the rest. Returns for each what it did: protected (with dry_run: would be), already, or listed with the reason. The registry may be in another schema. Raises 22023 when no registry is adopted.';
+COMMENT ON FUNCTION tenantguard.protect_all(regnamespace, boolean, name[]) IS
+	'Protects every table of the schema about which propose() with the same tenant_columns is certain, repairs those recorded before, and lists the rest. Returns for each what it did: protected (with dry_run: would be), already, or listed with the reason. The registry may be in another schema. Raises 22023 when no registry is adopted.';

@@ -59,9 +59,10 @@ TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	tenantguard.assert_guarded(regnamespace),
 	tenantguard.check(regnamespace, boolean),
-	tenantguard.propose(regnamespace),
+	tenantguard.propose(regnamespace, name[], boolean),
 	tenantguard.protect(regclass, name, boolean, boolean),
-	tenantguard.protect_all(regnamespace, boolean),
+	tenantguard.protect_all(regnamespace, boolean, name[]),
+	tenantguard.migration_script(regnamespace, name[]),
 	tenantguard.share(regclass, boolean),
 	tenantguard.exempt(regclass, text),
 	tenantguard.unprotect(regclass, text),
@@ -72,6 +73,7 @@ TO PUBLIC;
 -- What those are made of: questions to the catalogs, and run_statements(),
 -- which does nothing that its caller could not do.
 GRANT EXECUTE ON FUNCTION
+	tenantguard.as_comment(text),
 	tenantguard.check_grants(),
 	tenantguard.check_own_objects(),
 	tenantguard.check_policies(regnamespace),
@@ -94,12 +96,16 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.checked_functions(regnamespace),
 	tenantguard.next_start_libraries(),
 	tenantguard.stored_settings(),
+	tenantguard.classify(regnamespace, name[]),
 	tenantguard.column_default(oid, name),
+	tenantguard.count_tenants(regclass, name),
+	tenantguard.decision_statement(regclass, text, name, text),
 	tenantguard.drop_policy_statements(regclass),
 	tenantguard.excess_grantees(oid),
 	tenantguard.follow_parent(regclass),
 	tenantguard.guarded_descendants(),
 	tenantguard.has_policy(oid, name),
+	tenantguard.in_dependency_order(regnamespace),
 	tenantguard.is_bookkeeping(name),
 	tenantguard.is_our_condition(text, text, name),
 	tenantguard.is_our_default(oid, name),
@@ -124,6 +130,7 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.remark_revoked(regclass),
 	tenantguard.require_reason(text),
 	tenantguard.require_table(regclass),
+	tenantguard.require_whole_sight(),
 	tenantguard.require_tenant_column(regclass, name, boolean),
 	tenantguard.restore_default_statements(regclass),
 	tenantguard.revoke_statements(oid),
@@ -137,6 +144,7 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.type_family(oid),
 	tenantguard.types_agree(oid, oid),
 	tenantguard.under_bypass(text, text),
+	tenantguard.weigh(regclass, text, name, text, text, name[]),
 	tenantguard.user_policies(oid)
 TO PUBLIC;
 

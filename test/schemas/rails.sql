@@ -1,0 +1,50 @@
+-- rails.sql: a support desk as Rails migrations leave it. account_id is the
+-- tenant nearly everywhere: not in invoices and dunnings (an account at the
+-- bank), without a foreign key in notifications and audits, twice in
+-- transfers. Join tables and attachments have no tenant column.
+CREATE SCHEMA rails;
+SET search_path = rails;
+CREATE TABLE accounts (id bigserial PRIMARY KEY, name varchar NOT NULL, subdomain varchar, created_at timestamp(6) NOT NULL DEFAULT now());
+CREATE TABLE schema_migrations (version varchar NOT NULL PRIMARY KEY);
+CREATE TABLE ar_internal_metadata (key varchar NOT NULL PRIMARY KEY, value varchar);
+CREATE TABLE users (id bigserial PRIMARY KEY, email varchar NOT NULL);
+CREATE TABLE account_users (id bigserial PRIMARY KEY, account_id bigint NOT NULL REFERENCES accounts, user_id bigint NOT NULL REFERENCES users, role integer DEFAULT 0, inviter_id bigint REFERENCES users);
+CREATE TABLE inboxes (id bigserial PRIMARY KEY, account_id integer NOT NULL DEFAULT 0 REFERENCES accounts, name varchar NOT NULL);
+CREATE TABLE contacts (id bigserial PRIMARY KEY, account_id bigint NOT NULL REFERENCES accounts, company_id bigint, email varchar);
+CREATE TABLE companies (id bigserial PRIMARY KEY, account_id bigint NOT NULL REFERENCES accounts, name varchar);
+ALTER TABLE contacts ADD CONSTRAINT fk_rails_contact_company FOREIGN KEY (company_id) REFERENCES companies;
+CREATE TABLE conversations (id bigserial PRIMARY KEY, account_id bigint NOT NULL REFERENCES accounts, inbox_id bigint NOT NULL REFERENCES inboxes, contact_id bigint REFERENCES contacts, "order" integer, status integer DEFAULT 0 NOT NULL);
+CREATE TABLE messages (id bigserial PRIMARY KEY, account_id bigint NOT NULL REFERENCES accounts, conversation_id bigint NOT NULL REFERENCES conversations ON DELETE CASCADE, content text);
+CREATE TABLE mentions (id bigserial PRIMARY KEY, conversation_id bigint NOT NULL REFERENCES conversations, user_id bigint NOT NULL REFERENCES users);
+CREATE TABLE mention_reads (id bigserial PRIMARY KEY, mention_id bigint NOT NULL REFERENCES mentions, read_at timestamp);
+CREATE TABLE labels (id bigserial PRIMARY KEY, account_id bigint REFERENCES accounts, title varchar);
+CREATE TABLE notifications (id bigserial PRIMARY KEY, account_id bigint NOT NULL, primary_actor_type varchar NOT NULL, primary_actor_id bigint NOT NULL);
+CREATE TABLE audits (id bigserial PRIMARY KEY, account_id bigint, action varchar);
+CREATE TABLE billing_accounts (id bigserial PRIMARY KEY, iban varchar, owner_account_id bigint NOT NULL REFERENCES accounts);
+CREATE TABLE invoices (id bigserial PRIMARY KEY, account_id bigint NOT NULL REFERENCES billing_accounts, total numeric);
+CREATE TABLE dunnings (id bigserial PRIMARY KEY, account_id bigint NOT NULL REFERENCES billing_accounts, invoice_id bigint NOT NULL REFERENCES invoices);
+CREATE TABLE transfers (id bigserial PRIMARY KEY, account_id bigint NOT NULL REFERENCES accounts, target_account_id bigint NOT NULL REFERENCES accounts);
+CREATE TABLE referrals (id bigserial PRIMARY KEY, account_id bigint NOT NULL, referrer_account_id bigint NOT NULL REFERENCES accounts);
+CREATE TABLE active_storage_blobs (id bigserial PRIMARY KEY, key varchar NOT NULL, byte_size bigint NOT NULL);
+CREATE TABLE active_storage_attachments (id bigserial PRIMARY KEY, name varchar NOT NULL, record_type varchar NOT NULL, record_id bigint NOT NULL, blob_id bigint NOT NULL REFERENCES active_storage_blobs);
+CREATE TABLE taggings (id bigserial PRIMARY KEY, taggable_type varchar, taggable_id integer, tag_id integer);
+CREATE TABLE plans (id bigserial PRIMARY KEY, name varchar);
+CREATE TABLE subscriptions (id bigserial PRIMARY KEY, account_id bigint NOT NULL REFERENCES accounts, plan_id bigint NOT NULL REFERENCES plans);
+CREATE INDEX ON account_users (account_id);
+CREATE INDEX ON inboxes (account_id);
+CREATE INDEX ON contacts (account_id);
+CREATE INDEX ON companies (account_id);
+CREATE INDEX ON conversations (account_id);
+CREATE INDEX ON messages (account_id);
+CREATE INDEX ON subscriptions (account_id);
+INSERT INTO accounts (name) VALUES ('one'), ('two');
+INSERT INTO users (email) VALUES ('a@example.com');
+INSERT INTO account_users (account_id, user_id) VALUES (1, 1), (2, 1);
+INSERT INTO inboxes (account_id, name) VALUES (1, 'mail'), (2, 'chat');
+INSERT INTO conversations (account_id, inbox_id, "order") VALUES (1, 1, 1), (2, 2, 1);
+INSERT INTO messages (account_id, conversation_id, content) VALUES (1, 1, 'of one'), (1, 1, 'of one again'), (2, 2, 'of two');
+INSERT INTO labels (account_id, title) VALUES (1, 'urgent'), (2, 'later');
+INSERT INTO notifications (account_id, primary_actor_type, primary_actor_id) VALUES (1, 'Message', 1), (2, 'Message', 3);
+INSERT INTO audits (account_id, action) VALUES (1, 'login'), (99, 'login of an account that is gone'), (NULL, 'deploy');
+INSERT INTO plans (name) VALUES ('free');
+INSERT INTO referrals (account_id, referrer_account_id) VALUES (2, 1);
