@@ -274,7 +274,8 @@ BEGIN
 				NULL, NULL, 'unknown',
 				'a foreign key ties column ' || p.word || ' to the registry, but others are called like the tenant column: ' || f.rivals),
 			(12, p.tied, w.mode, p.attname, CASE w.mode WHEN 'tenant' THEN 'certain' ELSE 'likely' END,
-				'a foreign key ties column ' || p.word || ' to the registry' || w.but),
+				'a foreign key ties column ' || p.word || ' to the registry' || w.but
+				|| CASE WHEN f.tied > 1 THEN '; it was named, of several that lead there: ' || f.tied_list ELSE '' END),
 			(13, f.all_of_them > 1 AND f.has_usual IS NOT TRUE, NULL, NULL, 'unknown',
 				'several columns are called like a tenant column: ' || f.list),
 			(14, p.relid IS NOT NULL, w.mode, p.attname, 'likely',

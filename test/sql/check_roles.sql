@@ -144,7 +144,7 @@ ROLLBACK;
 GRANT EXECUTE ON FUNCTION tenantguard.grant_bypass(regrole, text, timestamptz) TO "regress_check App";
 GRANT INSERT, DELETE ON tenantguard.bypass_grant TO "regress_check App";
 GRANT CREATE ON SCHEMA tenantguard TO PUBLIC;
-BEGIN; SELECT tenantguard.begin_bypass('break'); ALTER FUNCTION tenantguard.propose(regnamespace) OWNER TO regress_check_owner; COMMIT;
+BEGIN; SELECT tenantguard.begin_bypass('break'); ALTER FUNCTION tenantguard.propose(regnamespace, name[], boolean) OWNER TO regress_check_owner; COMMIT;
 SELECT code, object, detail, regexp_replace(fix, 'OWNER TO .*', 'OWNER TO ...') FROM found;
 SELECT fix AS statement FROM fixes WHERE fix ~ 'OWNER' \gset
 SELECT fix FROM fixes WHERE fix !~ 'OWNER' \gexec
