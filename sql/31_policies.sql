@@ -249,7 +249,7 @@ COMMENT ON FUNCTION tenantguard.share_statements(oid, boolean) IS
 
 CREATE FUNCTION tenantguard.member_statements(member regclass, mode text, tenant_column name, anew boolean)
 RETURNS SETOF text
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE ROWS 5
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
