@@ -310,11 +310,13 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	-- Joined, not looked up row by row: the registry may be large.
 	RETURN QUERY EXECUTE pg_catalog.format($query$
 		SELECT pg_catalog.count(*),
 			pg_catalog.count(*) FILTER (WHERE s.tenant IS NULL),
-			pg_catalog.count(*) FILTER (WHERE s.tenant NOT IN (SELECT r.%2$I::pg_catalog.text FROM %1$s AS r))
-		FROM (SELECT t.%4$I::pg_catalog.text AS tenant FROM %3$s AS t LIMIT 10000) AS s$query$,
+			pg_catalog.count(*) FILTER (WHERE s.tenant IS NOT NULL AND r.%2$I IS NULL)
+		FROM (SELECT t.%4$I::pg_catalog.text AS tenant FROM %3$s AS t LIMIT 10000) AS s
+		LEFT JOIN %1$s AS r ON r.%2$I::pg_catalog.text = s.tenant$query$,
 		(SELECT r.registry FROM tenantguard.registry AS r), (SELECT r.key_column FROM tenantguard.registry AS r),
 		count_tenants.relation, count_tenants.column_name);
 END
@@ -402,8 +404,14 @@ BEGIN
 		LEFT JOIN LATERAL (
 			SELECT x.*
 			FROM tenantguard.weigh(c.relation, c.mode, c.tenant_column, c.confidence, c.reason, c.candidates) AS x
-			-- Others are not asked: a foreign table would call its server.
+			-- A foreign table is not asked, nor a foreign partition: it would
+			-- call its server.
 			WHERE r.relkind IN ('r', 'p') AND c.candidates IS NOT NULL
+				AND NOT EXISTS (
+					SELECT 1
+					FROM tenantguard.table_family(c.relation) AS m
+					JOIN pg_catalog.pg_class AS k ON k.oid = m.member
+					WHERE k.relkind = 'f')
 		) AS w ON true
 		ORDER BY r.relname;
 END
