@@ -1,5 +1,10 @@
 -- 12_facts.sql: questions about a schema, asked of the catalogs. The later
 -- chapters decide with them; none changes anything or runs a user's function.
+--
+-- What is asked again for every table of a schema is PL/pgSQL, here and in the
+-- next chapters: it keeps its plans, while a function in SQL would be planned
+-- at each call. ROWS is near the truth, since the server's guess of 1,000 for
+-- each function would have it compile a query of two (jit).
 
 -- In PL/pgSQL, which keeps its plans: asked for each type and each column.
 CREATE FUNCTION tenantguard.type_family(type oid)
@@ -8,14 +13,15 @@ LANGUAGE plpgsql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	base	oid := type;
-	kind	"char";
-	below	oid;
+	base	oid := type_family.type;
+	over	oid;
 BEGIN
 	LOOP
-		SELECT t.typtype, t.typbasetype INTO kind, below FROM pg_catalog.pg_type AS t WHERE t.oid = base;
-		EXIT WHEN kind IS DISTINCT FROM 'd';
-		base := below;
+		SELECT t.typbasetype INTO over
+		FROM pg_catalog.pg_type AS t
+		WHERE t.oid = base AND t.typtype = 'd';
+		EXIT WHEN NOT FOUND;
+		base := over;
 	END LOOP;
 	RETURN CASE base
 		WHEN 'pg_catalog.int4'::pg_catalog.regtype THEN 'integer'
@@ -31,31 +37,37 @@ COMMENT ON FUNCTION tenantguard.type_family(oid) IS
 
 CREATE FUNCTION tenantguard.types_agree(column_type oid, key_type oid)
 RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE
-		WHEN c.family IS NULL THEN false
-		WHEN k.family IS NULL OR c.family = 'text' THEN true
-		WHEN c.family IN ('integer', 'bigint') THEN k.family IN ('integer', 'bigint')
-		ELSE c.family = k.family
-	END
-	FROM (SELECT tenantguard.type_family(types_agree.column_type) AS family) AS c,
-		(SELECT tenantguard.type_family(types_agree.key_type) AS family) AS k
+DECLARE
+	column_family text := tenantguard.type_family(types_agree.column_type);
+	key_family	text := tenantguard.type_family(types_agree.key_type);
+BEGIN
+	RETURN CASE
+		WHEN column_family IS NULL THEN false
+		WHEN key_family IS NULL OR column_family = 'text' THEN true
+		WHEN column_family IN ('integer', 'bigint') THEN key_family IN ('integer', 'bigint')
+		ELSE column_family = key_family
+	END;
+END
 $$;
 COMMENT ON FUNCTION tenantguard.types_agree(oid, oid) IS
 	'Whether a column of the first type can name a tenant whose key has the second: text goes with every key, the integers with each other. A key type of NULL (no registry adopted) agrees with every type that can hold a tenant.';
 
 CREATE FUNCTION tenantguard.registry_key()
 RETURNS TABLE (relid oid, attnum smallint, type oid)
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+	RETURN QUERY
 	SELECT r.registry::oid, a.attnum, a.atttypid
 	-- There is one at most; without statistics the planner expects hundreds.
 	FROM (SELECT y.* FROM tenantguard.registry AS y LIMIT 1) AS r
 	JOIN pg_catalog.pg_attribute AS a
-		ON a.attrelid = r.registry AND a.attname = r.key_column AND NOT a.attisdropped
+		ON a.attrelid = r.registry AND a.attname = r.key_column AND NOT a.attisdropped;
+END
 $$;
 COMMENT ON FUNCTION tenantguard.registry_key() IS
 	'The adopted registry, the number of its key column and that column''s type; no row before adopt_registry().';
@@ -112,17 +124,20 @@ COMMENT ON FUNCTION tenantguard.tenant_names() IS
 
 CREATE FUNCTION tenantguard.table_family(relation oid)
 RETURNS TABLE (member oid)
-LANGUAGE sql STABLE STRICT ROWS 10
+LANGUAGE plpgsql STABLE STRICT ROWS 2
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH RECURSIVE family (member) AS (
+BEGIN
+	RETURN QUERY
+	WITH RECURSIVE family (relid) AS (
 		SELECT table_family.relation
 		UNION
 		SELECT i.inhrelid
 		FROM family AS f
-		JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.member
+		JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.relid
 	)
-	SELECT f.member FROM family AS f
+	SELECT f.relid FROM family AS f;
+END
 $$;
 COMMENT ON FUNCTION tenantguard.table_family(oid) IS
 	'The table itself and every partition and inheritance child below it.';

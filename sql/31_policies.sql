@@ -3,7 +3,7 @@
 
 CREATE FUNCTION tenantguard.run_statements(statements text[])
 RETURNS SETOF text
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE ROWS 5
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -20,20 +20,23 @@ COMMENT ON FUNCTION tenantguard.run_statements(text[]) IS
 
 CREATE FUNCTION tenantguard.recorded_relation(relation regclass)
 RETURNS tenantguard.guarded_relation
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT g FROM tenantguard.guarded_relation AS g WHERE g.relid = recorded_relation.relation
+BEGIN
+	RETURN (SELECT g FROM tenantguard.guarded_relation AS g WHERE g.relid = recorded_relation.relation);
+END
 $$;
 COMMENT ON FUNCTION tenantguard.recorded_relation(regclass) IS
 	'What is recorded about the relation, or NULL.';
 
 CREATE FUNCTION tenantguard.is_our_default(relation oid, column_name name)
 RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT EXISTS (
+BEGIN
+	RETURN EXISTS (
 		SELECT 1
 		FROM pg_catalog.pg_attrdef AS d
 		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
@@ -44,55 +47,67 @@ AS $$
 		WHERE d.adrelid = is_our_default.relation AND a.attname = is_our_default.column_name
 			AND f.pronamespace = 'tenantguard'::pg_catalog.regnamespace
 			AND f.proname LIKE 'current\_tenant%'
-	)
+	);
+END
 $$;
 COMMENT ON FUNCTION tenantguard.is_our_default(oid, name) IS
 	'Whether the column''s default is one of the current_tenant functions.';
 
 CREATE FUNCTION tenantguard.column_default(relation oid, column_name name)
 RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
-	FROM pg_catalog.pg_attrdef AS d
-	JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-	WHERE d.adrelid = column_default.relation AND a.attname = column_default.column_name
-		AND a.attgenerated = ''
+BEGIN
+	RETURN (
+		SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+		FROM pg_catalog.pg_attrdef AS d
+		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+		WHERE d.adrelid = column_default.relation AND a.attname = column_default.column_name
+			AND a.attgenerated = '');
+END
 $$;
 COMMENT ON FUNCTION tenantguard.column_default(oid, name) IS
 	'The default of the column as a fully qualified expression, or NULL.';
 
 CREATE FUNCTION tenantguard.user_policies(relation oid)
 RETURNS TABLE (name name, permissive boolean)
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE ROWS 2
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+	RETURN QUERY
 	SELECT p.polname, p.polpermissive
 	FROM pg_catalog.pg_policy AS p
 	WHERE p.polrelid = user_policies.relation
 		AND NOT pg_catalog.starts_with(p.polname::text, 'tenantguard_')
-	ORDER BY p.polname
+	ORDER BY p.polname;
+END
 $$;
 COMMENT ON FUNCTION tenantguard.user_policies(oid) IS
 	'The policies of the relation that are not ours.';
 
 CREATE FUNCTION tenantguard.has_policy(relation oid, name name)
 RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_policy AS p
-		WHERE p.polrelid = has_policy.relation AND p.polname = has_policy.name)
+BEGIN
+	RETURN EXISTS (SELECT 1 FROM pg_catalog.pg_policy AS p
+		WHERE p.polrelid = has_policy.relation AND p.polname = has_policy.name);
+END
 $$;
 COMMENT ON FUNCTION tenantguard.has_policy(oid, name) IS
 	'Whether the relation has a policy of this name.';
 
 CREATE FUNCTION tenantguard.excess_grantees(relation oid)
 RETURNS TABLE (grantee text)
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE ROWS 2
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	SELECT DISTINCT CASE WHEN g.grantee = 0 THEN 'PUBLIC'
 		ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END
 	FROM pg_catalog.pg_class AS c
@@ -108,16 +123,19 @@ AS $$
 	WHERE c.oid = excess_grantees.relation
 		AND g.grantee <> c.relowner
 		AND g.privilege_type IN ('TRIGGER', 'REFERENCES', 'TRUNCATE')
-	ORDER BY 1
+	ORDER BY 1;
+END
 $$;
 COMMENT ON FUNCTION tenantguard.excess_grantees(oid) IS
 	'Roles other than the owner that hold TRIGGER, REFERENCES or TRUNCATE: with TRIGGER they could run code on every tenant''s rows, with REFERENCES ask which keys exist, with TRUNCATE remove them all.';
 
 CREATE FUNCTION tenantguard.revoke_statements(relation oid)
 RETURNS SETOF text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE ROWS 2
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+	RETURN QUERY
 	SELECT pg_catalog.format('REVOKE TRIGGER, REFERENCES, TRUNCATE ON TABLE %s FROM %s CASCADE',
 		f.member::regclass, g.grantees)
 	FROM tenantguard.table_family(revoke_statements.relation) AS f
@@ -125,14 +143,15 @@ AS $$
 		SELECT pg_catalog.string_agg(e.grantee, ', ') AS grantees
 		FROM tenantguard.excess_grantees(f.member) AS e
 	) AS g
-	WHERE g.grantees IS NOT NULL
+	WHERE g.grantees IS NOT NULL;
+END
 $$;
 COMMENT ON FUNCTION tenantguard.revoke_statements(oid) IS
 	'The REVOKE statements that leave TRIGGER, REFERENCES and TRUNCATE to the owner, for the table and its children.';
 
 CREATE FUNCTION tenantguard.policy_statements(relation oid, column_name name, mode text)
 RETURNS SETOF text
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE ROWS 5
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -204,21 +223,23 @@ COMMENT ON FUNCTION tenantguard.policy_statements(oid, name, text) IS
 
 CREATE FUNCTION tenantguard.is_our_condition(condition text, function_name text, column_name name)
 RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
 	-- A varchar or a domain is printed with a cast to the key type.
-	SELECT COALESCE(is_our_condition.condition = pg_catalog.format('tenantguard.%s(%I)', function_name, column_name)
+	RETURN COALESCE(is_our_condition.condition = pg_catalog.format('tenantguard.%s(%I)', function_name, column_name)
 		OR is_our_condition.condition = ANY (ARRAY(
 			SELECT pg_catalog.format('tenantguard.%s((%I)::%s)', function_name, column_name, t.name)
-			FROM (VALUES ('text'), ('integer'), ('bigint'), ('uuid')) AS t (name))), false)
+			FROM (VALUES ('text'), ('integer'), ('bigint'), ('uuid')) AS t (name))), false);
+END
 $$;
 COMMENT ON FUNCTION tenantguard.is_our_condition(text, text, name) IS
 	'Whether a policy''s condition, as PostgreSQL prints it, is exactly the generated one.';
 
 CREATE FUNCTION tenantguard.share_statements(relation oid, anew boolean)
 RETURNS SETOF text
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE ROWS 5
 SET search_path = pg_catalog, pg_temp
 AS $$
 	-- Nobody's row is visible(NULL) without a bypass. Like the other modes this
@@ -276,7 +297,7 @@ COMMENT ON FUNCTION tenantguard.member_statements(regclass, text, name, boolean)
 
 CREATE FUNCTION tenantguard.drop_policy_statements(relation regclass)
 RETURNS SETOF text
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE ROWS 5
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT s.statement

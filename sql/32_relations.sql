@@ -8,7 +8,7 @@
 
 CREATE FUNCTION tenantguard.protection_target(relation regclass, tenant_column name, shared_rows boolean)
 RETURNS TABLE (target_mode text, target_column name, target_default text)
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -86,7 +86,7 @@ COMMENT ON FUNCTION tenantguard.protection_target(regclass, name, boolean) IS
 
 CREATE FUNCTION tenantguard.protection_statements(relation regclass, mode text, tenant_column name, original_default text)
 RETURNS SETOF text
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE ROWS 5
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -242,7 +242,7 @@ CREATE FUNCTION tenantguard.protect(
 	dry_run boolean DEFAULT false
 )
 RETURNS SETOF text
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE ROWS 5
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
