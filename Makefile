@@ -1,6 +1,6 @@
-# `make demo`, `make test`, `make settings`, `make bench` and `make lint` set up
-# all they need, work on a copy in a temporary directory and install nothing of
-# tenantguard.  `make settings` is the SQL suites under other planner settings.
+# `make demo`, `make test`, `make settings`, `make bench`, `make scale` and `make
+# lint` set up all they need, work on a copy in a temporary directory and install
+# nothing of tenantguard.  `make settings` is the SQL suites under other planner settings.
 # `make matrix` is `make test` on every PostgreSQL that Debian ships, with the way
 # from one to the next by pg_upgrade, for root.
 # The other targets are those of PGXS: all, install, installcheck, uninstall.
@@ -54,9 +54,9 @@ $(SCRIPT): $(sort $(wildcard sql/[0-9]*.sql)) $(EXTENSION).control
 	cat $(filter %.sql,$^) > $@
 
 # TESTS='context door_*' runs these alone, on objects already compiled;
-# BENCH_OPTS goes to test/bench/run.
+# BENCH_OPTS goes to test/bench/run or test/bench/scale.
 export TESTS BENCH_OPTS
-demo test settings bench lint:
+demo test settings bench scale lint:
 	@bash test/tools/sandbox $@
 
 indent:
@@ -67,4 +67,4 @@ export MAJORS
 matrix:
 	@bash test/tools/matrix
 
-.PHONY: demo test settings bench lint indent matrix
+.PHONY: demo test settings bench scale lint indent matrix

@@ -449,6 +449,29 @@ $$;
 COMMENT ON FUNCTION tenantguard.protect_one(regclass, text, name, boolean) IS
 	'One step of protect_all(): brings a table to its mode and says whether that changed something. A table that is refused (42501, 22023) is listed with the refusal.';
 
+CREATE FUNCTION tenantguard.require_locks(wanted bigint, schema regnamespace)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	sessions	bigint := pg_catalog.current_setting('max_connections')::bigint
+		+ pg_catalog.current_setting('max_prepared_transactions')::bigint;
+	room		bigint := pg_catalog.current_setting('max_locks_per_transaction')::bigint * sessions;
+BEGIN
+	IF require_locks.wanted * 4 > room * 3 THEN
+		RAISE EXCEPTION 'too many tables to lock at once in schema %', require_locks.schema
+			USING ERRCODE = '53400',
+				DETAIL = pg_catalog.format('Found: %s tables and partitions to protect. The server has room for about %s locks, of all sessions together.',
+					require_locks.wanted, room),
+				HINT = pg_catalog.format('Protect them one by one: in psql, SELECT pg_catalog.format(''SELECT tenantguard.protect(%%L)'', relation) FROM tenantguard.protect_all(%L, dry_run => true) WHERE action = ''protected'' \gexec. Or set max_locks_per_transaction to %s and restart.',
+					require_locks.schema, require_locks.wanted * 2 / sessions + 1);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.require_locks(bigint, regnamespace) IS
+	'Returns when a transaction may lock so many relations and leave a quarter of the server''s lock table to others, which would fail without it. Raises 53400.';
+
 CREATE FUNCTION tenantguard.protect_all(schema regnamespace, dry_run boolean DEFAULT false, tenant_columns name[] DEFAULT NULL)
 RETURNS TABLE (relation regclass, mode text, tenant_column name, action text, reason text)
 LANGUAGE plpgsql VOLATILE
@@ -457,10 +480,23 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	proposal	record;
+	counted		boolean := protect_all.dry_run IS NOT FALSE;
 BEGIN
 	FOR proposal IN
-		SELECT p.* FROM tenantguard.propose(protect_all.schema, protect_all.tenant_columns) AS p
+		SELECT p.*,
+			pg_catalog.sum(CASE
+				WHEN p.confidence <> 'certain' OR g.relid IS NOT NULL THEN 0
+				WHEN c.relhassubclass THEN (SELECT pg_catalog.count(*) FROM tenantguard.table_family(c.oid) AS f)
+				ELSE 1 END) OVER ()::bigint AS locks
+		FROM tenantguard.propose(protect_all.schema, protect_all.tenant_columns) AS p
+		JOIN pg_catalog.pg_class AS c ON c.oid = p.relation
+		LEFT JOIN tenantguard.guarded_relation AS g ON g.relid = p.relation
+		ORDER BY c.relname
 	LOOP
+		IF NOT counted THEN
+			PERFORM tenantguard.require_locks(proposal.locks, protect_all.schema);
+			counted := true;
+		END IF;
 		IF proposal.confidence = 'certain' THEN
 			RETURN QUERY
 				SELECT proposal.relation, proposal.mode, proposal.tenant_column,
@@ -476,4 +512,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.protect_all(regnamespace, boolean, name[]) IS
-	'Protects every table of the schema about which propose() with the same tenant_columns is certain, repairs those recorded before, and lists the rest. Returns for each what it did: protected (with dry_run: would be), already, or listed with the reason. The registry may be in another schema. Raises 22023 when no registry is adopted.';
+	'Protects every table of the schema about which propose() with the same tenant_columns is certain, repairs those recorded before, and lists the rest. Returns for each what it did: protected (with dry_run: would be), already, or listed with the reason. The registry may be in another schema. Raises 22023 when no registry is adopted, 53400 when the server''s lock table is too small for all of them.';
