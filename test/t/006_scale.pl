@@ -1,6 +1,6 @@
 # 200,000 tenants in the registry, whose last_seen changes all the time: the
 # registry is asked by index, and no plan or verified tenant is invalidated by
-# it.
+# it.  Then more tables than the server has room to lock at once.
 use strict;
 use warnings;
 use Guarded;
@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = guarded_node('scale', 1, 'fsync = off', 'autovacuum = off', 'jit = off',
-	'max_parallel_workers_per_gather = 0');
+	'max_parallel_workers_per_gather = 0', 'max_connections = 10', 'max_locks_per_transaction = 10');
 install_guard($node, 'postgres');
 $node->safe_psql('postgres', q{
 	BEGIN; SELECT tenantguard.begin_bypass('many tenants');
@@ -18,6 +18,7 @@ $node->safe_psql('postgres', q{
 	COMMIT;
 	VACUUM ANALYZE;
 	CREATE ROLE admin LOGIN SUPERUSER;
+	CREATE ROLE watcher LOGIN IN ROLE app, pg_read_all_stats;
 	SELECT tenantguard.grant_bypass('app', 'job');});
 
 # scans(code): how the registry was read meanwhile, by index and in sequence
@@ -90,5 +91,37 @@ like($session->{stderr}, qr/DETAIL:  suspended_tenant: /, 'a suspension reaches 
 $session->{stderr} = '';
 $session->query('ROLLBACK');
 $session->quit;
+
+# protect_all() says beforehand that its locks would fill the server's table.
+my $tables = 80;
+$node->safe_psql('postgres', 'CREATE SCHEMA many; GRANT USAGE ON SCHEMA many TO app;' . join '', map {
+	"CREATE TABLE many.t$_ (org_id bigint NOT NULL REFERENCES organizations, id bigint, PRIMARY KEY (org_id, id));
+	INSERT INTO many.t$_ VALUES (1, $_), (2, $_); GRANT SELECT ON many.t$_ TO app;" } 1 .. $tables);
+my ($code, undef, $err) = $node->psql('postgres', q{\set VERBOSITY verbose
+	SELECT count(*) FROM tenantguard.protect_all('many')});
+ok($code != 0 && $err =~ /ERROR:  53400: too many tables to lock at once in schema many\nDETAIL:  Found: $tables tables .* about 100 locks/,
+	'protect_all of more tables than there are locks is refused');
+is($node->safe_psql('postgres', "SELECT count(*) FROM tenantguard.relations WHERE relation::text LIKE 'many.%'"), 0,
+	'and has protected none');
+
+# What its hint says protects them.
+my ($way) = $err =~ /in psql, (SELECT .* \\gexec)\./;
+$node->safe_psql('postgres', $way);
+is($node->safe_psql('postgres', "SELECT count(*), bool_and(enforced) FROM tenantguard.relations WHERE relation::text LIKE 'many.%'"),
+	"$tables|t", 'one by one, as its hint says, they are protected');
+is($node->safe_psql('postgres', "SELECT count(*) FROM tenantguard.protect_all('many') WHERE action = 'already'"), $tables,
+	'then protect_all has nothing to lock');
+$node->safe_psql('postgres', 'CREATE TABLE many.later (org_id bigint PRIMARY KEY REFERENCES organizations)');
+is($node->safe_psql('postgres', "SELECT relation FROM tenantguard.protect_all('many') WHERE action = 'protected'"), 'many.later',
+	'and locks no more than what is new');
+
+# More relations in turn than the front of the cache has room for.
+my $all = join '', map { "SELECT id, org_id FROM many.t$_;\n" } (1 .. $tables) x 2;
+my @found = split /\n/, $node->safe_psql('postgres', "BEGIN; SET LOCAL app.current_org_id = '2';\n$all COMMIT;
+	SELECT total_bytes FROM pg_backend_memory_contexts WHERE name = 'tenantguard relations'",
+	extra_params => [ '-U', 'watcher' ]);
+my $bytes = pop @found;
+is_deeply(\@found, [ map { "$_|2" } (1 .. $tables) x 2 ], 'each of them shows its own row');
+cmp_ok($bytes, '<', 256 * $tables, 'and takes less than 256 bytes of a session');
 
 done_testing();
