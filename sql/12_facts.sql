@@ -4,7 +4,9 @@
 -- What is asked again for every table of a schema is PL/pgSQL, here and in the
 -- next chapters: it keeps its plans, while a function in SQL would be planned
 -- at each call. ROWS is near the truth, since the server's guess of 1,000 for
--- each function would have it compile a query of two (jit).
+-- each function would have it compile a query of two (jit). Where a plan is
+-- made while a table is small and kept while thousands of rows are added, it
+-- must not be a sequential scan: enable_seqscan.
 
 -- In PL/pgSQL, which keeps its plans: asked for each type and each column.
 CREATE FUNCTION tenantguard.type_family(type oid)
@@ -126,6 +128,7 @@ CREATE FUNCTION tenantguard.table_family(relation oid)
 RETURNS TABLE (member oid)
 LANGUAGE plpgsql STABLE STRICT ROWS 2
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $$
 BEGIN
 	RETURN QUERY
@@ -146,6 +149,7 @@ CREATE FUNCTION tenantguard.require_table(relation regclass)
 RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $$
 DECLARE
 	rel		pg_catalog.pg_class;

@@ -22,6 +22,7 @@ CREATE FUNCTION tenantguard.recorded_relation(relation regclass)
 RETURNS tenantguard.guarded_relation
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $$
 BEGIN
 	RETURN (SELECT g FROM tenantguard.guarded_relation AS g WHERE g.relid = recorded_relation.relation);
@@ -34,6 +35,7 @@ CREATE FUNCTION tenantguard.is_our_default(relation oid, column_name name)
 RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $$
 BEGIN
 	RETURN EXISTS (
@@ -57,6 +59,7 @@ CREATE FUNCTION tenantguard.column_default(relation oid, column_name name)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $$
 BEGIN
 	RETURN (
@@ -74,6 +77,7 @@ CREATE FUNCTION tenantguard.user_policies(relation oid)
 RETURNS TABLE (name name, permissive boolean)
 LANGUAGE plpgsql STABLE ROWS 2
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $$
 BEGIN
 	RETURN QUERY
@@ -91,6 +95,7 @@ CREATE FUNCTION tenantguard.has_policy(relation oid, name name)
 RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $$
 BEGIN
 	RETURN EXISTS (SELECT 1 FROM pg_catalog.pg_policy AS p
@@ -153,6 +158,7 @@ CREATE FUNCTION tenantguard.policy_statements(relation oid, column_name name, mo
 RETURNS SETOF text
 LANGUAGE plpgsql STABLE ROWS 5
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $$
 DECLARE
 	member_name text := relation::regclass::text;

@@ -130,6 +130,7 @@ CREATE FUNCTION tenantguard.follow_parent(member regclass)
 RETURNS SETOF text
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -280,6 +281,7 @@ CREATE FUNCTION tenantguard.release_statements(relation regclass, mode text, rea
 RETURNS SETOF text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $$
 #variable_conflict use_variable
 DECLARE
