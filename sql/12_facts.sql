@@ -62,13 +62,16 @@ RETURNS TABLE (relid oid, attnum smallint, type oid)
 LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	adopted	tenantguard.registry;
 BEGIN
+	-- Not a join: the server does not know that this table has one row, and
+	-- would read the columns of every table.
+	SELECT r.* INTO adopted FROM tenantguard.registry AS r;
 	RETURN QUERY
-	SELECT r.registry::oid, a.attnum, a.atttypid
-	-- There is one at most; without statistics the planner expects hundreds.
-	FROM (SELECT y.* FROM tenantguard.registry AS y LIMIT 1) AS r
-	JOIN pg_catalog.pg_attribute AS a
-		ON a.attrelid = r.registry AND a.attname = r.key_column AND NOT a.attisdropped;
+	SELECT adopted.registry::oid, a.attnum, a.atttypid
+	FROM pg_catalog.pg_attribute AS a
+	WHERE a.attrelid = adopted.registry AND a.attname = adopted.key_column AND NOT a.attisdropped;
 END
 $$;
 COMMENT ON FUNCTION tenantguard.registry_key() IS

@@ -464,7 +464,7 @@ BEGIN
 			USING ERRCODE = '53400',
 				DETAIL = pg_catalog.format('Found: %s tables and partitions to protect. The server has room for about %s locks, of all sessions together.',
 					require_locks.wanted, room),
-				HINT = pg_catalog.format('Protect them one by one: in psql, SELECT pg_catalog.format(''SELECT tenantguard.protect(%%L)'', relation) FROM tenantguard.protect_all(%L, dry_run => true) WHERE action = ''protected'' \gexec. Or set max_locks_per_transaction to %s and restart.',
+				HINT = pg_catalog.format('Protect them one by one: in psql, SELECT pg_catalog.format(''SELECT tenantguard.protect(%%L, %%L)'', relation, tenant_column) FROM tenantguard.protect_all(%L, dry_run => true) WHERE action = ''protected'' \gexec. Or set max_locks_per_transaction to %s and restart.',
 					require_locks.schema, require_locks.wanted * 2 / sessions + 1);
 	END IF;
 END
