@@ -26,6 +26,7 @@ CREATE FUNCTION tenantguard.classify(schema regnamespace, stated name[])
 RETURNS TABLE (relation regclass, mode text, tenant_column name, confidence text, reason text, candidates name[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
