@@ -220,8 +220,10 @@ AS $$
 		NULL
 	FROM rel AS r
 	JOIN pg_catalog.pg_roles AS o ON o.oid = r.relowner AND o.rolcanlogin
+	-- A join, since IN would be asked row by row where there are many.
+	LEFT JOIN (SELECT DISTINCT p.relid FROM privilege AS p) AS g ON g.relid = r.relid
 	GROUP BY o.oid, o.rolname
-	HAVING NOT pg_catalog.bool_or(r.relid IN (SELECT p.relid FROM privilege AS p))
+	HAVING pg_catalog.count(g.relid) = 0
 	UNION ALL
 	SELECT 'TG309', pg_catalog.format('role %I', m.rolname),
 		pg_catalog.format('by SET ROLE it is %s, which owns guarded relations and may run DDL on them.', o.rolname),
