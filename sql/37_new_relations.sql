@@ -37,10 +37,16 @@ $$;
 COMMENT ON FUNCTION tenantguard.copied_columns(regclass, regclass[]) IS
 	'The columns of the relation that are called like the tenant column of one of the guarded relations it was made from, and whether rows without a tenant were shared there.';
 
+-- A migration makes tables by the thousand. What is asked of each is little and
+-- indexed, while the catalogs grow under way and nobody analyzes them.
 CREATE FUNCTION tenantguard.meet_relation(relation regclass, models regclass[], may_protect boolean)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -50,7 +56,7 @@ DECLARE
 	reason		text;
 	wanted		record;
 BEGIN
-	IF NOT EXISTS (SELECT 1 FROM tenantguard.registry)
+	IF NOT (EXISTS (SELECT 1 FROM tenantguard.registry) OR EXISTS (SELECT 1 FROM tenantguard.guarded_relation))
 		OR tenantguard.is_bookkeeping((SELECT c.relname FROM pg_catalog.pg_class AS c WHERE c.oid = relation)) THEN
 		RETURN false;
 	END IF;
@@ -87,4 +93,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.meet_relation(regclass, regclass[], boolean) IS
-	'Called by the library for each new relation and each new foreign key, with the guarded relations it was copied from. Where exactly one column is NOT NULL and tied to the tenant by a foreign key, or called like the tenant column of the original, the relation is protected, with a NOTICE, if it may be; otherwise a WARNING says what to do. Returns whether it is left to be classified. Silent while no registry is adopted, and about the bookkeeping of migration tools.';
+	'Called by the library for each new relation and each new foreign key, with the guarded relations it was copied from. Where exactly one column is NOT NULL and tied to the tenant by a foreign key, or called like the tenant column of the original, the relation is protected, with a NOTICE, if it may be; otherwise a WARNING says what to do. Returns whether it is left to be classified. Silent before a registry is adopted or anything is declared, and about the bookkeeping of migration tools.';

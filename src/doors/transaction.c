@@ -47,6 +47,7 @@ subtransaction_ended(SubXactEvent event, SubTransactionId mySubid,
 		tguard_plan_subtransaction_aborted(mySubid);
 		tguard_reference_subtransaction_aborted(mySubid);
 		tguard_bypass_subtransaction_aborted(mySubid);
+		tguard_new_relation_subtransaction_aborted(mySubid);
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 		tguard_bypass_subtransaction_committed(mySubid, parentSubid);

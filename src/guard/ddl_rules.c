@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "catalog/dependency.h"
@@ -34,6 +35,7 @@
 #include "tenant/registry.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #define OWN_PREFIX		"tenantguard_"
 #define PARTNER_POLICY	"tenantguard_partner"
@@ -101,6 +103,19 @@ tguard_rule_truncate(Oid relid)
 						 "TRUNCATE would remove the rows of every tenant.");
 }
 
+/*
+ * A tool with a grant that makes every table anew makes the registry anew, and
+ * nothing else would tell.
+ */
+static void
+warn_without_registry(Oid relid)
+{
+	ereport(WARNING,
+			(errmsg("\"%s\" was the registry of tenants", get_rel_name(relid)),
+			 errdetail("Until there is one again, no tenant is verified and new relations are not guarded."),
+			 errhint("Use tenantguard.adopt_registry() and tenantguard.protect_all() once the table is there again.")));
+}
+
 void
 tguard_rule_drop_relation(Oid relid)
 {
@@ -120,6 +135,7 @@ tguard_rule_drop_relation(Oid relid)
 		tguard_bypass_demand(REASON_DDL, about("drop", relid),
 							 "it is the registry of tenants.");
 		tguard_registry_remove(relid);
+		warn_without_registry(relid);
 	}
 	if (relation->own)
 		tguard_catalog_remove(relid);
@@ -190,6 +206,44 @@ why_opens(const GuardedRelation *relation, AlterTableCmd *command)
 	}
 }
 
+static bool
+has_guarded_parent(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, tguard_catalog_parents(relid))
+	{
+		if (is_guarded(lfirst_oid(lc)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Some tools disable what they did not enable, and with a grant they may.
+ * unprotect(), which is meant to, lifts FORCE first.
+ */
+static void
+warn_opened(Oid relid, AlterTableCmd *command)
+{
+	HeapTuple	tuple;
+	bool		forced;
+
+	if (command->subtype != AT_DisableRowSecurity || has_guarded_parent(relid))
+		return;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	forced = ((Form_pg_class) GETSTRUCT(tuple))->relforcerowsecurity;
+	ReleaseSysCache(tuple);
+	if (forced)
+		ereport(WARNING,
+				(errmsg("relation \"%s\" is not guarded any more",
+						get_rel_name(relid)),
+				 errdetail("Without row security every tenant sees all of its rows."),
+				 errhint("Use tenantguard.protect_all() to guard it again.")));
+}
+
 static void
 alter_table(AlterTableStmt *statement)
 {
@@ -206,8 +260,10 @@ alter_table(AlterTableStmt *statement)
 	{
 		const char *why = why_opens(&relation, lfirst_node(AlterTableCmd, lc));
 
-		if (why)
-			tguard_bypass_demand(REASON_DDL, about("alter", relid), why);
+		if (why == NULL)
+			continue;
+		tguard_bypass_demand(REASON_DDL, about("alter", relid), why);
+		warn_opened(relid, lfirst_node(AlterTableCmd, lc));
 	}
 }
 

@@ -12,8 +12,10 @@
  * unclassified does not commit.  It is asked at the end, since tools add
  * foreign keys after the table, and protect(), share() and exempt() follow.
  *
- * The notes live as long as the transaction.  Those of a subtransaction that
- * was rolled back name relations that do not exist any more.
+ * The notes live as long as the transaction.  New relations of a subtransaction
+ * that was rolled back do not exist any more; what a failed statement there was
+ * about to copy from must be forgotten, or the next new relation would pass for
+ * the copy.
  */
 #include "postgres.h"
 
@@ -42,6 +44,7 @@
 static List *born = NIL;		/* created, and not met yet */
 static List *unclassified = NIL;	/* met, and to be asked again at commit */
 static List *sources = NIL;		/* guarded relations whose rows are kept */
+static SubTransactionId sources_since;	/* where the first was noted */
 
 static List *
 remember(List *list, Oid relid)
@@ -65,6 +68,8 @@ tguard_new_relation_note(Oid relid)
 void
 tguard_new_relation_note_source(Oid relid)
 {
+	if (sources == NIL)
+		sources_since = GetCurrentSubTransactionId();
 	sources = remember(sources, relid);
 }
 
@@ -254,6 +259,17 @@ tguard_new_relation_demand_classified(void)
 		if (is_open(lfirst_oid(lc)))
 			refuse_unclassified(lfirst_oid(lc));
 	}
+}
+
+/*
+ * A statement that began before the subtransaction, and goes on, keeps what it
+ * has noted.
+ */
+void
+tguard_new_relation_subtransaction_aborted(SubTransactionId subid)
+{
+	if (sources_since >= subid)
+		sources = NIL;
 }
 
 void

@@ -31,5 +31,6 @@ extern void tguard_new_relation_meet(bool subcommand);
 extern void tguard_new_relation_demand_classified(void);
 
 extern void tguard_new_relation_transaction_ended(void);
+extern void tguard_new_relation_subtransaction_aborted(SubTransactionId subid);
 
 #endif							/* TGUARD_NEW_RELATION_H */

@@ -16,6 +16,9 @@
  * arrives.  The catalog sends one for a relation, and for all its children,
  * when its row changes.  Reading an entry may itself process invalidations,
  * hence the generation number.
+ *
+ * Nobody says that a relation is gone for good, so entries that are not valid
+ * are thrown away now and then, between transactions, when no caller holds one.
  */
 #include "postgres.h"
 
@@ -323,7 +326,7 @@ relation_invalidated(Datum arg, Oid relid)
 	if (OidIsValid(relid) && !tguard_catalog_is(relid))
 	{
 		entry = hash_search(relations, &relid, HASH_FIND, NULL);
-		if (entry)
+		if (entry && entry->valid)
 		{
 			entry->valid = false;
 			stale++;
