@@ -7,6 +7,7 @@
 # client and a finding of check().
 use strict;
 use warnings;
+use FindBin;
 use Guarded;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -416,5 +417,22 @@ for my $apart ('false', 'true')
 	cmp_ok($twice, '<', 1.5 * $once, "nor memory: $once bytes, then $twice");
 }
 is(look()->{findings}, '', 'and leave nothing behind');
+
+# A tool itself.
+SKIP:
+{
+	skip 'no alembic with psycopg2 here', 4 if system('/usr/bin/python3 -c "import alembic, psycopg2" 2>/dev/null') != 0;
+	my %said = (
+		owner => 'schema=done data=42501 no_context rename=done tenant_column=42501 ddl_refused',
+		grant => 'schema=done data=done rename=done tenant_column=done');
+
+	for my $as (qw(owner grant))
+	{
+		make_fresh($as eq 'grant');
+		my ($out, $err) = run_command([ '/usr/bin/python3', '-W', 'ignore', "$FindBin::Bin/alembic_steps.py", $node->host, $node->port ]);
+		is($out =~ s/\n/ /gr, $said{$as}, "alembic, $as") or diag($err);
+		is(look()->{findings}, $as eq 'owner' ? '' : 'TG105 tasks, TG201 tasks', "alembic, $as: findings");
+	}
+}
 
 done_testing();
