@@ -22,6 +22,27 @@ $$;
 COMMENT ON FUNCTION tenantguard.is_bookkeeping(name) IS
 	'Whether a table is called like the bookkeeping of a migration tool.';
 
+CREATE FUNCTION tenantguard.require_adopted()
+RETURNS tenantguard.registry
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	adopted	tenantguard.registry;
+BEGIN
+	SELECT r.* INTO adopted FROM tenantguard.registry AS r;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'no registry is adopted'
+			USING ERRCODE = '22023',
+				DETAIL = 'What a table is follows from its foreign keys to the table of tenants.',
+				HINT = 'Use SELECT tenantguard.adopt_registry(''public.organizations'', ''id'') first.';
+	END IF;
+	RETURN adopted;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.require_adopted() IS
+	'The adopted registry. Raises 22023 when there is none.';
+
 CREATE FUNCTION tenantguard.classify(schema regnamespace, stated name[])
 RETURNS TABLE (relation regclass, mode text, tenant_column name, confidence text, reason text, candidates name[])
 LANGUAGE plpgsql STABLE
@@ -33,13 +54,8 @@ DECLARE
 	root_id		oid;
 	root_type	oid;
 BEGIN
+	PERFORM tenantguard.require_adopted();
 	SELECT k.relid, k.type INTO root_id, root_type FROM tenantguard.registry_key() AS k;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION 'no registry is adopted'
-			USING ERRCODE = '22023',
-				DETAIL = 'What a table is follows from its foreign keys to the table of tenants.',
-				HINT = 'Use SELECT tenantguard.adopt_registry(''public.organizations'', ''id'') first.';
-	END IF;
 
 	RETURN QUERY
 	WITH RECURSIVE

@@ -87,11 +87,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	adopted		tenantguard.registry;
+	adopted		tenantguard.registry := tenantguard.require_adopted();
 	proposal	record;
 	undecided	int := 0;
 BEGIN
-	SELECT r.* INTO adopted FROM tenantguard.registry AS r;
 	RETURN NEXT tenantguard.as_comment(pg_catalog.format('How the relations of schema %s are guarded. Run it in one transaction.', schema));
 	RETURN NEXT pg_catalog.format('SELECT tenantguard.adopt_registry(%L, %L, %L, %L);',
 		adopted.registry, adopted.key_column, adopted.status_column, adopted.active_values);

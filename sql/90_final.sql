@@ -129,6 +129,7 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.remark_protection(regclass, text, name),
 	tenantguard.remark_revoked(regclass),
 	tenantguard.require_locks(bigint, regnamespace),
+	tenantguard.require_adopted(),
 	tenantguard.require_reason(text),
 	tenantguard.require_table(regclass),
 	tenantguard.require_whole_sight(),

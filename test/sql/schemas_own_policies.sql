@@ -21,7 +21,7 @@ SET client_min_messages = error;
 GRANT USAGE ON SCHEMA pols TO regress_pols_app, regress_pols_hr;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pols TO regress_pols_app, regress_pols_hr;
 SET ROLE regress_pols_app;
-SELECT (SELECT array_agg(id) FROM notes) AS notes, (SELECT array_agg(id) FROM boards) AS boards, (SELECT array_agg(id) FROM cards) AS cards, (SELECT array_agg(id) FROM salaries) AS salaries, (SELECT array_agg(id) FROM drafts) AS drafts, (SELECT array_agg(id) FROM secrets) AS secrets;
+SELECT (SELECT array_agg(id ORDER BY id) FROM notes) AS notes, (SELECT array_agg(id ORDER BY id) FROM boards) AS boards, (SELECT array_agg(id ORDER BY id) FROM cards) AS cards, (SELECT array_agg(id ORDER BY id) FROM salaries) AS salaries, (SELECT array_agg(id ORDER BY id) FROM drafts) AS drafts, (SELECT array_agg(id ORDER BY id) FROM secrets) AS secrets;
 RESET ROLE;
 -- drafts has a policy that was switched off: protect() says so
 SET client_min_messages = notice;
@@ -41,7 +41,7 @@ SELECT * FROM tenantguard.migration_script('pols', :named);
 GRANT USAGE ON SCHEMA pols TO regress_pols_app, regress_pols_hr;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pols TO regress_pols_app, regress_pols_hr;
 -- After: the same within each tenant.
-PREPARE seen AS SELECT (SELECT array_agg(id) FROM notes) AS notes, (SELECT array_agg(id) FROM boards) AS boards, (SELECT array_agg(id) FROM cards) AS cards, (SELECT array_agg(id) FROM salaries) AS salaries, (SELECT array_agg(id) FROM drafts) AS drafts, (SELECT array_agg(id) FROM secrets) AS secrets;
+PREPARE seen AS SELECT (SELECT array_agg(id ORDER BY id) FROM notes) AS notes, (SELECT array_agg(id ORDER BY id) FROM boards) AS boards, (SELECT array_agg(id ORDER BY id) FROM cards) AS cards, (SELECT array_agg(id ORDER BY id) FROM salaries) AS salaries, (SELECT array_agg(id ORDER BY id) FROM drafts) AS drafts, (SELECT array_agg(id ORDER BY id) FROM secrets) AS secrets;
 BEGIN; SET LOCAL app.current_org_id = '1'; SET LOCAL ROLE regress_pols_app; EXECUTE seen; UPDATE notes SET body = 'changed' RETURNING id; COMMIT;
 BEGIN; SET LOCAL app.current_org_id = '2'; SET LOCAL ROLE regress_pols_app; EXECUTE seen; DELETE FROM notes RETURNING id; ROLLBACK;
 BEGIN; SET LOCAL app.current_org_id = '1'; SET LOCAL ROLE regress_pols_hr; EXECUTE seen; COMMIT;
