@@ -71,29 +71,49 @@ guard_change(ObjectAccessType access, Oid classId, Oid objectId, int subId,
 		tguard_rule_alter_column(objectId, subId);
 }
 
+static pg_noinline void
+guard_function(ObjectAccessType access, Oid classId, Oid objectId, int subId,
+			   void *arg)
+{
+	if (next_object_access)
+		next_object_access(access, classId, objectId, subId, arg);
+	if (objectId < FirstNormalObjectId)
+		tguard_rule_function(objectId);
+	else
+		tguard_own_code_function(objectId);
+}
+
+/* Does it come with every statement, and change nothing? */
+static inline bool
+is_free(ObjectAccessType access, Oid objectId)
+{
+	if (access == OAT_NAMESPACE_SEARCH)
+		return true;
+	if (access != OAT_FUNCTION_EXECUTE)
+		return false;
+	return objectId < FirstNormalObjectId ?
+		!tguard_function_is_ruled(objectId) : !tguard_own_code_watched;
+}
+
 static void
 guard_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 					int subId, void *arg)
 {
-	/* these two change nothing, and come with every statement */
-	if (access != OAT_FUNCTION_EXECUTE && access != OAT_NAMESPACE_SEARCH)
+	if (is_free(access, objectId))
 	{
-		guard_change(access, classId, objectId, subId, arg);
-		return;
+		if (next_object_access)
+			next_object_access(access, classId, objectId, subId, arg);
 	}
-	if (next_object_access)
-		next_object_access(access, classId, objectId, subId, arg);
-	if (access != OAT_FUNCTION_EXECUTE)
-		return;
-	if (objectId < FirstNormalObjectId)
-		tguard_rule_function(objectId);
-	else if (tguard_own_code_watched)
-		tguard_own_code_function(objectId);
+	else if (access == OAT_FUNCTION_EXECUTE)
+		guard_function(access, classId, objectId, subId, arg);
+	else
+		guard_change(access, classId, objectId, subId, arg);
 }
 
 void
 tguard_object_access_door_open(void)
 {
+	tguard_functions_init();
 	next_object_access = object_access_hook;
 	object_access_hook = guard_object_access;
 }

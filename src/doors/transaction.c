@@ -23,7 +23,8 @@ end_transaction(XactEvent event)
 		tguard_reference_transaction_aborted();
 	tguard_bypass_transaction_ended(event == XACT_EVENT_ABORT);
 	tguard_context_transaction_ended();
-	tguard_new_relation_transaction_ended();
+	if (tguard_new_relation_noted)
+		tguard_new_relation_transaction_ended();
 	tguard_relations_transaction_ended();
 }
 
@@ -34,7 +35,8 @@ transaction_ended(XactEvent event, void *arg)
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 		event == XACT_EVENT_PREPARE)
 		end_transaction(event);
-	else if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+	else if (tguard_new_relation_noted && (event == XACT_EVENT_PRE_COMMIT ||
+										   event == XACT_EVENT_PRE_PREPARE))
 		tguard_new_relation_demand_classified();
 }
 

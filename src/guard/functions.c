@@ -25,6 +25,21 @@
 #include "tenant/registry.h"
 #include "utils/lsyscache.h"
 
+typedef enum FunctionRule
+{
+	RULE_NONE,
+	RULE_LARGE_OBJECT,
+	RULE_DESCRIPTOR,			/* of an open large object */
+	RULE_DECODING,
+	RULE_SIGNAL,
+	RULE_ACTIVITY,
+	RULE_FILE,
+	RULE_SETVAL,
+	RULE_SUMMARIZE
+} FunctionRule;
+
+uint32		tguard_ruled_functions[FirstNormalObjectId / 32];
+
 #define NO_TENANT "it has no tenant; keep its bytes in a bytea column of a guarded table."
 
 /* A registry is adopted, and row security enabled on it: not so in a restore. */
@@ -100,8 +115,8 @@ rule_setval(Oid function)
 		refuse_under_tenant(function, "sequences are shared by all tenants, and a tenant is set in this transaction.");
 }
 
-void
-tguard_rule_function(Oid function)
+static FunctionRule
+rule_of(Oid function)
 {
 	switch (function)
 	{
@@ -115,8 +130,7 @@ tguard_rule_function(Oid function)
 		case F_LO_IMPORT_TEXT_OID:
 		case F_LO_OPEN:
 		case F_LO_PUT:
-			tguard_rule_large_object();
-			break;
+			return RULE_LARGE_OBJECT;
 		case F_LOREAD:
 		case F_LOWRITE:
 		case F_LO_CLOSE:
@@ -127,22 +141,18 @@ tguard_rule_function(Oid function)
 		case F_LO_TRUNCATE:
 		case F_LO_TRUNCATE64:
 		case F_LO_UNLINK:		/* logged as a drop */
-			rule_descriptor();
-			break;
+			return RULE_DESCRIPTOR;
 		case F_PG_LOGICAL_SLOT_GET_BINARY_CHANGES:
 		case F_PG_LOGICAL_SLOT_GET_CHANGES:
 		case F_PG_LOGICAL_SLOT_PEEK_BINARY_CHANGES:
 		case F_PG_LOGICAL_SLOT_PEEK_CHANGES:
-			rule_decoding(function);
-			break;
+			return RULE_DECODING;
 		case F_PG_CANCEL_BACKEND:
 		case F_PG_TERMINATE_BACKEND:
-			refuse_under_tenant(function, "it would stop another tenant's session, and a tenant is set in this transaction.");
-			break;
+			return RULE_SIGNAL;
 		case F_PG_STAT_GET_ACTIVITY:
 		case F_PG_STAT_GET_BACKEND_ACTIVITY:
-			refuse_under_tenant(function, "it shows other tenants' statements, and a tenant is set in this transaction.");
-			break;
+			return RULE_ACTIVITY;
 		case F_PG_READ_BINARY_FILE_TEXT:
 		case F_PG_READ_BINARY_FILE_TEXT_INT8_INT8:
 		case F_PG_READ_BINARY_FILE_TEXT_INT8_INT8_BOOL:
@@ -150,17 +160,58 @@ tguard_rule_function(Oid function)
 		case F_PG_READ_FILE_TEXT:
 		case F_PG_READ_FILE_TEXT_INT8_INT8:
 		case F_PG_READ_FILE_TEXT_INT8_INT8_BOOL:
-			refuse_under_tenant(function, "the server's files hold every tenant's rows, and a tenant is set in this transaction.");
-			break;
+			return RULE_FILE;
 		case F_SETVAL_REGCLASS_INT8:
 		case F_SETVAL_REGCLASS_INT8_BOOL:
-			rule_setval(function);
-			break;
+			return RULE_SETVAL;
 		case F_BRIN_SUMMARIZE_NEW_VALUES:
 		case F_BRIN_SUMMARIZE_RANGE:
+			return RULE_SUMMARIZE;
+		default:
+			return RULE_NONE;
+	}
+}
+
+void
+tguard_rule_function(Oid function)
+{
+	switch (rule_of(function))
+	{
+		case RULE_NONE:
+			break;
+		case RULE_LARGE_OBJECT:
+			tguard_rule_large_object();
+			break;
+		case RULE_DESCRIPTOR:
+			rule_descriptor();
+			break;
+		case RULE_DECODING:
+			rule_decoding(function);
+			break;
+		case RULE_SIGNAL:
+			refuse_under_tenant(function, "it would stop another tenant's session, and a tenant is set in this transaction.");
+			break;
+		case RULE_ACTIVITY:
+			refuse_under_tenant(function, "it shows other tenants' statements, and a tenant is set in this transaction.");
+			break;
+		case RULE_FILE:
+			refuse_under_tenant(function, "the server's files hold every tenant's rows, and a tenant is set in this transaction.");
+			break;
+		case RULE_SETVAL:
+			rule_setval(function);
+			break;
+		case RULE_SUMMARIZE:
 			refuse_under_tenant(function, "it runs over the rows of every tenant, and a tenant is set in this transaction.");
 			break;
-		default:
-			break;
+	}
+}
+
+void
+tguard_functions_init(void)
+{
+	for (Oid function = 0; function < FirstNormalObjectId; function++)
+	{
+		if (rule_of(function) != RULE_NONE)
+			tguard_ruled_functions[function / 32] |= (uint32) 1 << function % 32;
 	}
 }

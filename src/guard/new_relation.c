@@ -46,11 +46,14 @@ static List *unclassified = NIL;	/* met, and to be asked again at commit */
 static List *sources = NIL;		/* guarded relations whose rows are kept */
 static SubTransactionId sources_since;	/* where the first was noted */
 
+bool		tguard_new_relation_noted = false;
+
 static List *
 remember(List *list, Oid relid)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 
+	tguard_new_relation_noted = true;
 	list = list_append_unique_oid(list, relid);
 	MemoryContextSwitchTo(old);
 	return list;
@@ -275,5 +278,6 @@ tguard_new_relation_subtransaction_aborted(SubTransactionId subid)
 void
 tguard_new_relation_transaction_ended(void)
 {
+	tguard_new_relation_noted = false;
 	born = unclassified = sources = NIL;
 }

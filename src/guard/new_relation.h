@@ -27,6 +27,9 @@ extern void tguard_new_relation_announce(Node *statement);
  */
 extern void tguard_new_relation_meet(bool subcommand);
 
+/* Is anything noted in this transaction? */
+extern bool tguard_new_relation_noted;
+
 /* Before a commit: error unclassified where tenantguard.new_table refuses. */
 extern void tguard_new_relation_demand_classified(void);
 
