@@ -11,6 +11,7 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 my $tenants = 4;
 my $clients = 12;
@@ -118,12 +119,22 @@ sub one_of
 	die "no session of $role at work";
 }
 
-# kill_one(role): a parallel worker, which may be at its end, is one as well
+# kill_one(role): until the server has noticed.  A parallel worker, which may be
+# at its end, is one as well: it is gone by then, or has ended and is still there
+# to be killed, which nobody sees.
 sub kill_one
 {
+	my ($role) = @_;
+	my $offset = -s $node->logfile;
+
 	for (1 .. 100)
 	{
-		return if PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', one_of($_[0])) == 0;
+		next if PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', one_of($role)) != 0;
+		for (1 .. 100)
+		{
+			return if slurp_file($node->logfile, $offset) =~ /was terminated by signal 9/;
+			usleep(100_000);
+		}
 	}
 	die 'nobody could be killed';
 }
