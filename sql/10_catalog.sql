@@ -1,11 +1,11 @@
--- 10_catalog.sql: what is remembered. Four small tables, written by the
+-- 10_catalog.sql: what is remembered. Five small tables, written by the
 -- functions of the later chapters, read by the library through its caches.
--- All four are configuration tables: pg_dump carries their rows.
+-- All five are configuration tables: pg_dump carries their rows.
 
 CREATE TABLE tenantguard.guarded_relation (
 	relid			regclass PRIMARY KEY,
 	mode			text NOT NULL
-		CHECK (mode IN ('tenant', 'root', 'shared', 'tenant_or_shared', 'exempt')),
+		CHECK (mode IN ('tenant', 'root', 'shared', 'tenant_or_shared', 'derived', 'exempt')),
 	tenant_column	name,
 	reason			text,
 	original_default text,
@@ -16,13 +16,42 @@ CREATE TABLE tenantguard.guarded_relation (
 COMMENT ON TABLE tenantguard.guarded_relation IS
 	'One row for each relation that a person decided about. Written by protect(), share(), exempt() and unprotect() only; partitions and inheritance children follow their parent.';
 COMMENT ON COLUMN tenantguard.guarded_relation.mode IS
-	'tenant (every row belongs to the tenant in tenant_column), root (the registry: its key is the tenant), shared (all read, nobody writes without a bypass), tenant_or_shared (NULL is readable by all), exempt (not guarded, for the reason given).';
+	'tenant (every row belongs to the tenant in tenant_column), root (the registry: its key is the tenant), shared (all read, nobody writes without a bypass), tenant_or_shared (NULL is readable by all), derived (its links lead to the tenant), exempt (not guarded, for the reason given).';
 COMMENT ON COLUMN tenantguard.guarded_relation.tenant_column IS
-	'Column that names the tenant; NULL for shared and exempt relations.';
+	'Column that names the tenant; NULL for derived, shared and exempt relations.';
 COMMENT ON COLUMN tenantguard.guarded_relation.original_default IS
 	'Default that the tenant column had before protect() replaced it, fully qualified; unprotect() restores it.';
 COMMENT ON COLUMN tenantguard.guarded_relation.recorded_by IS
 	'Session user that recorded the relation.';
+
+CREATE TABLE tenantguard.link (
+	relid			regclass NOT NULL,
+	columns			name[] NOT NULL,
+	parent			regclass NOT NULL,
+	parent_columns	name[] NOT NULL,
+	type_column		name,
+	type_value		text,
+	CHECK ((type_column IS NULL) = (type_value IS NULL))
+);
+COMMENT ON TABLE tenantguard.link IS
+	'How the rows of a relation without a tenant column are tied to their tenant: by a key of another guarded relation. Written by derive(), add_link() and drop_link() only.';
+COMMENT ON COLUMN tenantguard.link.columns IS
+	'Columns that refer to the parent. The link says nothing of rows in which one of them is NULL.';
+COMMENT ON COLUMN tenantguard.link.parent IS
+	'Relation whose rows say whose the rows are: of mode tenant, tenant_or_shared or derived.';
+COMMENT ON COLUMN tenantguard.link.parent_columns IS
+	'Columns of the parent''s key, one for each of columns.';
+COMMENT ON COLUMN tenantguard.link.type_column IS
+	'Of a polymorphic link: the column that says what the row refers to; NULL otherwise.';
+COMMENT ON COLUMN tenantguard.link.type_value IS
+	'Of a polymorphic link: what type_column says, as text, where the row refers to this parent.';
+
+CREATE UNIQUE INDEX link_key ON tenantguard.link (relid, columns, parent, type_value) NULLS NOT DISTINCT;
+COMMENT ON INDEX tenantguard.link_key IS
+	'The links of a relation, each once.';
+CREATE INDEX link_parent ON tenantguard.link (parent);
+COMMENT ON INDEX tenantguard.link_parent IS
+	'The relations that depend on a parent.';
 
 CREATE TABLE tenantguard.registry (
 	registry		regclass PRIMARY KEY,
@@ -78,12 +107,14 @@ COMMENT ON COLUMN tenantguard.bypass_grant.until IS
 
 REVOKE ALL ON TABLE
 	tenantguard.guarded_relation,
+	tenantguard.link,
 	tenantguard.registry,
 	tenantguard.lookup_definition,
 	tenantguard.bypass_grant
 FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('tenantguard.guarded_relation', '');
+SELECT pg_catalog.pg_extension_config_dump('tenantguard.link', '');
 SELECT pg_catalog.pg_extension_config_dump('tenantguard.registry', '');
 SELECT pg_catalog.pg_extension_config_dump('tenantguard.lookup_definition', '');
 SELECT pg_catalog.pg_extension_config_dump('tenantguard.bypass_grant', '');

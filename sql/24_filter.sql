@@ -112,6 +112,59 @@ AS 'MODULE_PATHNAME', 'tenantguard_observe_text';
 COMMENT ON FUNCTION tenantguard.observe(text, oid, integer) IS
 	'Added to plans while tenantguard.enforce is "log": returns true and counts rows that are not the tenant''s.';
 
+-- Of rows that are tied to a tenant by links. In a plan the library's own
+-- filter takes its place; the body holds the roles that row security binds where
+-- the library is not preloaded. It runs as its owner: a role need not be allowed
+-- to read the parents for its rows to be told apart.
+CREATE FUNCTION tenantguard.visible_by_links(row_of_relation anyelement) RETURNS boolean
+LANGUAGE plpgsql STABLE LEAKPROOF PARALLEL SAFE SECURITY DEFINER SUPPORT tenantguard.visible_support
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	found	boolean;
+	result	boolean := false;
+	lead	text;
+BEGIN
+	IF tenantguard.visible(NULL::text) THEN
+		RETURN true;	-- a bypass is open
+	END IF;
+	FOR lead IN
+		SELECT tenantguard.link_query(n.link)
+		FROM tenantguard.nearest_links(pg_catalog.pg_typeof(row_of_relation)) AS n
+	LOOP
+		EXECUTE lead INTO found USING row_of_relation;
+		IF NOT found THEN
+			RETURN false;
+		END IF;
+		result := COALESCE(found, result);
+	END LOOP;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.visible_by_links(anyelement) IS
+	'Returns whether a row of a derived relation is the current tenant''s, or a bypass is open: at least one of its links leads to a visible row, and none elsewhere. The condition of the policy tenantguard_tenant of such relations.';
+
+CREATE FUNCTION tenantguard.check_links(boolean, oid, integer) RETURNS boolean
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tenantguard_check_links';
+COMMENT ON FUNCTION tenantguard.check_links(boolean, oid, integer) IS
+	'The check of a written row of a derived relation, added to plans by the library: returns true, or raises 42501 (no_parent, foreign_conflict).';
+
+CREATE FUNCTION tenantguard.record_link(relation regclass, columns name[], parent regclass,
+	parent_columns name[], type_column name, type_value text)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenantguard_record_link';
+COMMENT ON FUNCTION tenantguard.record_link(regclass, name[], regclass, name[], name, text) IS
+	'Records a link of a relation; derive() and add_link() call it. For the owner. Raises 42501 (ddl_refused) where the relation is guarded already and no bypass is open.';
+
+CREATE FUNCTION tenantguard.forget_links(relation regclass) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenantguard_forget_links';
+COMMENT ON FUNCTION tenantguard.forget_links(regclass) IS
+	'Removes the links of a relation; unprotect() and drop_link() call it. For the owner. Raises 42501 (ddl_refused) where the relation is guarded and no bypass is open.';
+
 CREATE FUNCTION tenantguard.lock_relation(relation regclass) RETURNS void
 LANGUAGE c VOLATILE STRICT
 AS 'MODULE_PATHNAME', 'tenantguard_lock_relation';

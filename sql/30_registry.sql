@@ -8,6 +8,9 @@ CREATE TRIGGER guarded_relation_changed
 CREATE TRIGGER guarded_relation_truncated
 	AFTER TRUNCATE ON tenantguard.guarded_relation
 	FOR EACH STATEMENT EXECUTE FUNCTION tenantguard.catalog_changed();
+CREATE TRIGGER link_changed
+	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenantguard.link
+	FOR EACH STATEMENT EXECUTE FUNCTION tenantguard.catalog_changed();
 CREATE TRIGGER registry_changed
 	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenantguard.registry
 	FOR EACH STATEMENT EXECUTE FUNCTION tenantguard.catalog_changed();
@@ -22,6 +25,8 @@ COMMENT ON TRIGGER guarded_relation_changed ON tenantguard.guarded_relation IS
 	'Tells every session at commit which relation is judged anew.';
 COMMENT ON TRIGGER guarded_relation_truncated ON tenantguard.guarded_relation IS
 	'Tells every session at commit that all relations are judged anew.';
+COMMENT ON TRIGGER link_changed ON tenantguard.link IS
+	'Tells every session at commit that derived relations are judged anew.';
 COMMENT ON TRIGGER registry_changed ON tenantguard.registry IS
 	'Tells every session at commit that another registry holds.';
 COMMENT ON TRIGGER bypass_grant_changed ON tenantguard.bypass_grant IS
@@ -31,6 +36,7 @@ COMMENT ON TRIGGER lookup_definition_changed ON tenantguard.lookup_definition IS
 
 ALTER TABLE tenantguard.guarded_relation ENABLE ALWAYS TRIGGER guarded_relation_changed;
 ALTER TABLE tenantguard.guarded_relation ENABLE ALWAYS TRIGGER guarded_relation_truncated;
+ALTER TABLE tenantguard.link ENABLE ALWAYS TRIGGER link_changed;
 ALTER TABLE tenantguard.registry ENABLE ALWAYS TRIGGER registry_changed;
 ALTER TABLE tenantguard.bypass_grant ENABLE ALWAYS TRIGGER bypass_grant_changed;
 ALTER TABLE tenantguard.lookup_definition ENABLE ALWAYS TRIGGER lookup_definition_changed;

@@ -163,12 +163,13 @@ AS $$
 DECLARE
 	member_name text := relation::regclass::text;
 	visible		text := CASE mode WHEN 'tenant_or_shared' THEN 'visible_or_shared' ELSE 'visible' END;
+	table_name	name;
 	secured		boolean;
 	forced		boolean;
 	pol			pg_catalog.pg_policy;
 	condition	text;
 BEGIN
-	SELECT c.relrowsecurity, c.relforcerowsecurity INTO secured, forced
+	SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity INTO table_name, secured, forced
 	FROM pg_catalog.pg_class AS c WHERE c.oid = policy_statements.relation AND c.relkind IN ('r', 'p');
 	IF NOT FOUND THEN
 		RETURN;	-- foreign tables and materialized views: the library alone holds
@@ -179,8 +180,11 @@ BEGIN
 		RETURN NEXT pg_catalog.format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', member_name);
 	END IF;
 
-	condition := pg_catalog.format(
-		'TO PUBLIC USING (tenantguard.%1$s(%2$I)) WITH CHECK (tenantguard.visible(%2$I))', visible, column_name);
+	condition := CASE mode
+		WHEN 'derived' THEN pg_catalog.format(
+			'TO PUBLIC USING (tenantguard.visible_by_links(%1$I.*)) WITH CHECK (tenantguard.visible_by_links(%1$I.*))', table_name)
+		ELSE pg_catalog.format(
+			'TO PUBLIC USING (tenantguard.%1$s(%2$I)) WITH CHECK (tenantguard.visible(%2$I))', visible, column_name) END;
 	SELECT p.* INTO pol
 	FROM pg_catalog.pg_policy AS p
 	WHERE p.polrelid = policy_statements.relation AND p.polname = 'tenantguard_tenant';
@@ -193,8 +197,12 @@ BEGIN
 		RETURN NEXT pg_catalog.format('CREATE POLICY tenantguard_tenant ON %s AS RESTRICTIVE FOR ALL %s',
 			member_name, condition);
 	ELSIF pol.polroles <> '{0}'::oid[]
-		OR NOT tenantguard.is_our_condition(pg_catalog.pg_get_expr(pol.polqual, pol.polrelid), visible, column_name)
-		OR NOT tenantguard.is_our_condition(pg_catalog.pg_get_expr(pol.polwithcheck, pol.polrelid), 'visible', column_name)
+		OR NOT (CASE mode
+			WHEN 'derived' THEN COALESCE(
+				pg_catalog.pg_get_expr(pol.polqual, pol.polrelid) = pg_catalog.format('tenantguard.visible_by_links(%I.*)', table_name)
+				AND pg_catalog.pg_get_expr(pol.polwithcheck, pol.polrelid) = pg_catalog.format('tenantguard.visible_by_links(%I.*)', table_name), false)
+			ELSE tenantguard.is_our_condition(pg_catalog.pg_get_expr(pol.polqual, pol.polrelid), visible, column_name)
+				AND tenantguard.is_our_condition(pg_catalog.pg_get_expr(pol.polwithcheck, pol.polrelid), 'visible', column_name) END)
 	THEN
 		RETURN NEXT pg_catalog.format('ALTER POLICY tenantguard_tenant ON %s %s', member_name, condition);
 	END IF;
@@ -225,7 +233,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.policy_statements(oid, name, text) IS
-	'The statements that give one table the row security and the policies it misses for a mode of tenant, root or tenant_or_shared.';
+	'The statements that give one table the row security and the policies it misses for a mode of tenant, root, tenant_or_shared or derived.';
 
 CREATE FUNCTION tenantguard.is_our_condition(condition text, function_name text, column_name name)
 RETURNS boolean
@@ -288,6 +296,13 @@ BEGIN
 		RETURN QUERY SELECT s.* FROM tenantguard.share_statements(member, anew) AS s;
 	ELSE
 		RETURN QUERY SELECT s.* FROM tenantguard.policy_statements(member, tenant_column, mode) AS s;
+	END IF;
+	IF mode = 'derived' THEN
+		RETURN QUERY
+			SELECT s.*
+			FROM pg_catalog.pg_inherits AS i
+			CROSS JOIN LATERAL tenantguard.record_link_statements(member, i.inhparent) AS s
+			WHERE i.inhrelid = member;
 	END IF;
 	-- Last, since a recorded table without row security is one that a dump is
 	-- still filling.

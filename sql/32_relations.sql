@@ -251,6 +251,10 @@ DECLARE
 	wanted		record;
 	statements	text[];
 BEGIN
+	IF tenant_column IS NULL AND (tenantguard.recorded_relation(relation)).mode = 'derived' THEN
+		RETURN QUERY SELECT s.* FROM tenantguard.derive(relation, NULL, dry_run) AS s;
+		RETURN;
+	END IF;
 	PERFORM tenantguard.require_table(relation);
 	SELECT t.* INTO wanted FROM tenantguard.protection_target(relation, tenant_column, shared_rows IS TRUE) AS t;
 	statements := ARRAY(SELECT s.* FROM tenantguard.protection_statements(
@@ -275,7 +279,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.protect(regclass, name, boolean, boolean) IS
-	'Guards a table by its tenant column: records it, switches row security on and FORCEs it, creates the policies, also on partitions and children, replaces the column''s default and revokes TRIGGER, REFERENCES and TRUNCATE from roles that are not the owner. Without a column: the recorded one, else the one that foreign keys tie to the registry. shared_rows: rows whose tenant is NULL are readable by all. Returns the statements it ran, with dry_run those it would run; none when nothing is missing. Raises 42501 for a caller who is not the owner, 22023 for what cannot be guarded.';
+	'Guards a table by its tenant column: records it, switches row security on and FORCEs it, creates the policies, also on partitions and children, replaces the column''s default and revokes TRIGGER, REFERENCES and TRUNCATE from roles that are not the owner. Without a column: the recorded one (of a derived table its links), else the one that foreign keys tie to the registry. shared_rows: rows whose tenant is NULL are readable by all. Returns the statements it ran, with dry_run those it would run; none when nothing is missing. Raises 42501 for a caller who is not the owner, 22023 for what cannot be guarded.';
 
 CREATE FUNCTION tenantguard.release_statements(relation regclass, mode text, reason text)
 RETURNS SETOF text
@@ -298,6 +302,13 @@ BEGIN
 	RETURN QUERY SELECT s.* FROM tenantguard.restore_default_statements(relation) AS s;
 	IF recorded.mode IS DISTINCT FROM 'shared' OR mode IS DISTINCT FROM 'shared' THEN
 		RETURN QUERY SELECT s.* FROM tenantguard.drop_policy_statements(relation) AS s;
+	END IF;
+	IF recorded.mode = 'derived' THEN
+		RETURN QUERY
+			SELECT pg_catalog.format('SELECT tenantguard.forget_links(%L)', f.member::regclass)
+			FROM tenantguard.table_family(relation) AS f
+			WHERE EXISTS (SELECT 1 FROM tenantguard.recorded_links(f.member))
+			ORDER BY f.member;
 	END IF;
 	IF mode IS NULL THEN
 		IF recorded.relid IS NOT NULL THEN
@@ -513,9 +524,9 @@ COMMENT ON VIEW tenantguard.relations IS
 COMMENT ON COLUMN tenantguard.relations.relation IS
 	'The table; partitions and inheritance children follow it.';
 COMMENT ON COLUMN tenantguard.relations.mode IS
-	'tenant, root, shared, tenant_or_shared or exempt.';
+	'tenant, root, shared, tenant_or_shared, derived or exempt.';
 COMMENT ON COLUMN tenantguard.relations.tenant_column IS
-	'Column that names the tenant; NULL for shared and exempt.';
+	'Column that names the tenant; NULL for derived, shared and exempt.';
 COMMENT ON COLUMN tenantguard.relations.enforced IS
 	'False for exempt tables, when the library is not preloaded, when tenantguard.enforce is log, and when row security was switched off.';
 COMMENT ON COLUMN tenantguard.relations.reason IS

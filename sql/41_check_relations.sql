@@ -126,6 +126,7 @@ AS $$
 	own (relation, name) AS (
 		VALUES ('tenantguard.guarded_relation'::regclass, 'guarded_relation_changed'),
 			('tenantguard.guarded_relation', 'guarded_relation_truncated'),
+			('tenantguard.link', 'link_changed'),
 			('tenantguard.registry', 'registry_changed'),
 			('tenantguard.bypass_grant', 'bypass_grant_changed'),
 			('tenantguard.lookup_definition', 'lookup_definition_changed')

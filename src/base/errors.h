@@ -36,6 +36,8 @@
 #define REASON_LOOKUP			"lookup_refused"
 #define REASON_NOT_PRELOADED	"not_preloaded"
 #define REASON_COLUMN_LOST		"column_lost"
+#define REASON_LINK_LOST		"link_lost"
+#define REASON_NO_PARENT		"no_parent"
 #define REASON_NOT_GUARDED		"not_guarded"
 #define REASON_UNCLASSIFIED		"unclassified"
 

@@ -37,15 +37,20 @@ const TguardExtension *tguard_extension_known = NULL;
 static const Oid key_types[KEY_KINDS] = {INT4OID, INT8OID, UUIDOID, TEXTOID};
 
 static Oid
-own_function(const char *name, TenantKeyKind kind, int extra, const Oid *more)
+own_function(const char *name, const Oid *args, int count)
 {
-	Oid			args[3] = {key_types[kind]};
-	List	   *qualified = list_make2(makeString("tenantguard"),
-									   makeString(pstrdup(name)));
+	return LookupFuncName(list_make2(makeString("tenantguard"),
+									 makeString(pstrdup(name))),
+						  count, args, true);
+}
 
-	for (int i = 0; i < extra; i++)
-		args[i + 1] = more[i];
-	return LookupFuncName(qualified, 1 + extra, args, true);
+/* One that exists for each kind of key, which its first argument is. */
+static Oid
+typed_function(const char *name, TenantKeyKind kind, int count)
+{
+	Oid			args[3] = {key_types[kind], OIDOID, INT4OID};
+
+	return own_function(name, args, count);
 }
 
 /* The accessor of each kind has its own name: it takes no argument. */
@@ -57,15 +62,14 @@ own_accessor(TenantKeyKind kind)
 		"current_tenant_uuid", "current_tenant"
 	};
 
-	return LookupFuncName(list_make2(makeString("tenantguard"),
-									 makeString(pstrdup(names[kind]))),
-						  0, NULL, true);
+	return own_function(names[kind], NULL, 0);
 }
 
 static void
 find_objects(void)
 {
-	static const Oid check_args[2] = {OIDOID, INT4OID};
+	static const Oid any[1] = {ANYELEMENTOID};
+	static const Oid check_links[3] = {BOOLOID, OIDOID, INT4OID};
 	Oid			schema = get_namespace_oid("tenantguard", true);
 	bool		complete;
 
@@ -78,21 +82,26 @@ find_objects(void)
 		return;
 	objects.schema = schema;
 	objects.guarded_relation = get_relname_relid("guarded_relation", schema);
+	objects.link = get_relname_relid("link", schema);
 	objects.registry = get_relname_relid("registry", schema);
 	objects.lookup_definition = get_relname_relid("lookup_definition", schema);
 	objects.bypass_grant = get_relname_relid("bypass_grant", schema);
+	objects.visible_by_links = own_function("visible_by_links", any, 1);
+	objects.check_links = own_function("check_links", check_links, 3);
 	complete = OidIsValid(objects.guarded_relation) &&
+		OidIsValid(objects.link) &&
+		OidIsValid(objects.visible_by_links) &&
+		OidIsValid(objects.check_links) &&
 		OidIsValid(objects.registry) &&
 		OidIsValid(objects.lookup_definition) &&
 		OidIsValid(objects.bypass_grant);
 	for (TenantKeyKind kind = 0; kind < KEY_KINDS; kind++)
 	{
-		objects.visible[kind] = own_function("visible", kind, 0, NULL);
+		objects.visible[kind] = typed_function("visible", kind, 1);
 		objects.visible_or_shared[kind] =
-			own_function("visible_or_shared", kind, 0, NULL);
-		objects.check_tenant[kind] =
-			own_function("check_tenant", kind, 2, check_args);
-		objects.observe[kind] = own_function("observe", kind, 2, check_args);
+			typed_function("visible_or_shared", kind, 1);
+		objects.check_tenant[kind] = typed_function("check_tenant", kind, 3);
+		objects.observe[kind] = typed_function("observe", kind, 3);
 		objects.current_tenant[kind] = own_accessor(kind);
 		complete &= OidIsValid(objects.visible[kind]) &&
 			OidIsValid(objects.visible_or_shared[kind]) &&
@@ -173,7 +182,8 @@ static void
 relation_invalidated(Datum arg, Oid relid)
 {
 	if (!OidIsValid(relid) || state == EXTENSION_ABSENT ||
-		relid == objects.guarded_relation || relid == objects.registry ||
+		relid == objects.guarded_relation || relid == objects.link ||
+		relid == objects.registry ||
 		relid == objects.lookup_definition || relid == objects.bypass_grant)
 		search_again();
 }

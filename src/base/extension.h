@@ -21,6 +21,7 @@ typedef struct TguardExtension
 	Oid			extension;
 	Oid			schema;
 	Oid			guarded_relation;
+	Oid			link;
 	Oid			registry;
 	Oid			lookup_definition;
 	Oid			bypass_grant;
@@ -29,6 +30,8 @@ typedef struct TguardExtension
 	Oid			check_tenant[KEY_KINDS];
 	Oid			observe[KEY_KINDS];
 	Oid			current_tenant[KEY_KINDS];
+	Oid			visible_by_links;
+	Oid			check_links;
 } TguardExtension;
 
 /*

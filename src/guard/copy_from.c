@@ -30,6 +30,7 @@
 #include "executor/executor.h"
 #include "guard/copy_from.h"
 #include "guard/copy_rows.h"
+#include "guard/derived.h"
 #include "guard/row_filter.h"
 #include "guard/visible.h"
 #include "miscadmin.h"
@@ -292,14 +293,16 @@ has_user_policy(Relation relation)
  */
 
 static uint64
-load_checked(ParseState *pstate, CopyFromState copy, bool by_rows)
+load_checked(ParseState *pstate, CopyFromState copy,
+			 const GuardedRelation *guarded, bool by_rows)
 {
 	uint64		processed;
 
 	if (by_rows)
 		return tguard_copy_rows(pstate, copy);
 	processed = CopyFrom(copy);
-	demand_unchanged(copy->rel);
+	if (guarded->mode != RELATION_DERIVED)
+		demand_unchanged(copy->rel);
 	return processed;
 }
 
@@ -311,7 +314,9 @@ load(ParseState *pstate, CopyStmt *statement, Relation relation,
 	ParseNamespaceItem *nsitem =
 	addRangeTableEntryForRelation(pstate, relation, RowExclusiveLock,
 								  NULL, false, false);
-	bool		by_rows = identity && changes_rows(relation);
+	bool		derived = guarded->mode == RELATION_DERIVED;
+	bool		by_rows = identity && (derived ? tguard_derived_needs_check(guarded) :
+									   changes_rows(relation));
 	CopyFromState copy;
 	List	   *where;
 	uint64		processed;
@@ -319,7 +324,7 @@ load(ParseState *pstate, CopyStmt *statement, Relation relation,
 	tguard_demand_insert(pstate, nsitem,
 						 written_columns(relation, statement->attlist));
 	where = transform_where(pstate, nsitem, statement->whereClause);
-	if (identity && !by_rows)
+	if (identity && !by_rows && !derived)
 		where = lappend(where, make_check(guarded));
 	if (XactReadOnly && !relation->rd_islocaltemp)
 		PreventCommandIfReadOnly("COPY FROM");
@@ -328,8 +333,9 @@ load(ParseState *pstate, CopyStmt *statement, Relation relation,
 						 statement->attlist, statement->options);
 	if (identity)
 	{
-		fill_omitted(copy, guarded, identity, statement->attlist);
-		processed = load_checked(pstate, copy, by_rows);
+		if (!derived)
+			fill_omitted(copy, guarded, identity, statement->attlist);
+		processed = load_checked(pstate, copy, guarded, by_rows);
 	}
 	else
 		processed = CopyFrom(copy);

@@ -1,6 +1,7 @@
 /*
  * copy_rows.c
- *	  COPY FROM where a BEFORE ROW trigger may change the tenant.
+ *	  COPY FROM where a BEFORE ROW trigger may change the tenant, or where a
+ *	  sub-select says whose a row is.
  *
  * The server's own loop evaluates the condition of COPY before the triggers
  * run and has no place for a check after them.  INSERT has.  So the rows go

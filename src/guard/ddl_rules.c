@@ -29,6 +29,7 @@
 #include "nodes/makefuncs.h"
 #include "relations/cache.h"
 #include "relations/catalog.h"
+#include "relations/links.h"
 #include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "tenant/bypass.h"
@@ -124,6 +125,7 @@ tguard_rule_drop_relation(Oid relid)
 
 	if (ext == NULL || get_rel_namespace(relid) == ext->schema)
 		return;
+	tguard_links_remove(relid, true);
 	relation = tguard_relation(relid);
 	if (relation->mode == RELATION_UNGUARDED && !relation->own)
 		return;
@@ -146,9 +148,11 @@ tguard_rule_drop_column(Oid relid, AttrNumber column)
 {
 	const GuardedRelation *relation = tguard_relation(relid);
 
-	if (tguard_mode_filters(relation->mode) && relation->column == column)
+	if (tguard_mode_filters(relation->mode) &&
+		(relation->column == column ||
+		 tguard_links_use(relation->links, column)))
 		tguard_bypass_demand(REASON_DDL, about("alter", relid),
-							 "the column names the tenant of each row.");
+							 "the column says whose each row is.");
 }
 
 /* Also when it was renamed through a parent or a composite type. */
@@ -157,9 +161,11 @@ tguard_rule_alter_column(Oid relid, AttrNumber column)
 {
 	const GuardedRelation *relation = tguard_relation(relid);
 
-	if (tguard_mode_filters(relation->mode) && relation->own &&
-		relation->column == column)
+	if (!tguard_mode_filters(relation->mode))
+		return;
+	if (relation->own && relation->column == column)
 		tguard_catalog_follow_column(relid, column);
+	tguard_links_follow_column(relid, column);
 }
 
 /* ---------------------------------------------------------------------
@@ -167,11 +173,14 @@ tguard_rule_alter_column(Oid relid, AttrNumber column)
  * ---------------------------------------------------------------------
  */
 
+/* Is it the tenant column, or one of a link? */
 static bool
 is_tenant_column(const GuardedRelation *relation, const char *name)
 {
-	return name && relation->column > 0 &&
-		get_attnum(relation->relid, name) == relation->column;
+	AttrNumber	number = name ? get_attnum(relation->relid, name) : 0;
+
+	return number > 0 && (number == relation->column ||
+						  tguard_links_use(relation->links, number));
 }
 
 /* Why a subcommand would open the relation; NULL where it would not. */
@@ -186,7 +195,7 @@ why_opens(const GuardedRelation *relation, AlterTableCmd *command)
 		case AT_DropColumn:
 		case AT_AlterColumnType:
 			return is_tenant_column(relation, command->name) ?
-				"the column names the tenant of each row." : NULL;
+				"the column says whose each row is." : NULL;
 		case AT_AddOf:
 			return "what it would follow can rename and change its tenant column.";
 		case AT_DisableTrig:

@@ -21,6 +21,7 @@
 #include "rewrite/rewriteHandler.h"
 #include "relations/cache.h"
 #include "relations/catalog.h"
+#include "relations/links.h"
 #include "replication/logicalworker.h"
 #include "storage/lmgr.h"
 #include "tenant/bypass.h"
@@ -83,17 +84,20 @@ static void
 demand_declaration(FunctionCallInfo fcinfo)
 {
 	static const char *const modes[] = {
-		"tenant", "root", "tenant_or_shared", "shared", "exempt"
+		"tenant", "root", "tenant_or_shared", "shared", "exempt", "derived"
 	};
 	char	   *mode = PG_ARGISNULL(1) ? NULL :
 	text_to_cstring(PG_GETARG_TEXT_PP(1));
 	bool		valid = false;
+	bool		whole;
 	char		kind;
 
 	for (int i = 0; mode && i < lengthof(modes); i++)
 		valid |= strcmp(mode, modes[i]) == 0 && (i < 3) == !PG_ARGISNULL(2);
 	if (valid && strcmp(mode, "root") == 0 && !PG_ARGISNULL(0))
 		valid = tguard_registry_is(PG_GETARG_OID(0));
+	if (valid && strcmp(mode, "derived") == 0 && !PG_ARGISNULL(0))
+		valid = tguard_links_read(PG_GETARG_OID(0), &whole) != NIL;
 	kind = PG_ARGISNULL(0) ? '\0' : get_rel_relkind(PG_GETARG_OID(0));
 	valid &= kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
 		kind == RELKIND_MATVIEW || kind == RELKIND_FOREIGN_TABLE;
@@ -114,7 +118,8 @@ weakens_undeclared(Oid relid, FunctionCallInfo fcinfo)
 	const GuardedRelation *relation = tguard_relation(relid);
 	RelationMode mode = tguard_mode_named(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 
-	if (relation->own || !tguard_mode_holds(relation->mode))
+	if (relation->own || !tguard_mode_holds(relation->mode) ||
+		(mode == RELATION_DERIVED && mode == relation->mode))
 		return false;
 	if (mode != relation->mode && mode != RELATION_TENANT &&
 		mode != RELATION_ROOT)
@@ -184,6 +189,70 @@ tenantguard_record_relation(PG_FUNCTION_ARGS)
 	if (!nulls[4] && !nulls[2])
 		demand_true_default(relid, NameStr(*PG_GETARG_NAME(2)),
 							text_to_cstring(PG_GETARG_TEXT_PP(4)));
+	PG_RETURN_VOID();
+}
+
+/*
+ * The caller owns the relation.  Where it is guarded already, what its links
+ * are decides who sees which row.
+ */
+static void
+demand_links_change(Oid relid)
+{
+	demand_owner(relid);
+	if (!tguard_preloaded || tguard_mode() != MODE_GUARD)
+		return;
+	if (tguard_context_peek() != NULL ||
+		tguard_mode_filters(tguard_relation(relid)->mode))
+		tguard_bypass_demand(REASON_DDL,
+							 psprintf("change the links of relation \"%s\"",
+									  get_rel_name(relid)),
+							 "they say whose its rows are.");
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_record_link);
+
+/*
+ * record_link(relation regclass, columns name[], parent regclass,
+ * parent_columns name[], type_column name, type_value text) RETURNS void
+ *
+ * Error ddl_refused where the relation is guarded and no bypass is open.
+ */
+Datum
+tenantguard_record_link(PG_FUNCTION_ARGS)
+{
+	Datum		values[LINK_DECLARED];
+	bool		nulls[LINK_DECLARED];
+
+	for (int i = 0; i < LINK_DECLARED; i++)
+	{
+		nulls[i] = PG_ARGISNULL(i);
+		values[i] = nulls[i] ? (Datum) 0 : PG_GETARG_DATUM(i);
+	}
+	if (nulls[0] || nulls[1] || nulls[2] || nulls[3] || nulls[4] != nulls[5])
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("not a link"),
+				 errhint("Use tenantguard.derive() or tenantguard.add_link().")));
+	if (!tguard_link_exists(values, nulls))
+	{
+		demand_links_change(DatumGetObjectId(values[0]));
+		tguard_link_insert(values, nulls);
+	}
+	PG_RETURN_VOID();
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_forget_links);
+
+/* forget_links(relation regclass) RETURNS void: all links of the relation */
+Datum
+tenantguard_forget_links(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
+
+	demand_links_change(relid);
+	tguard_links_remove(relid, false);
+	tguard_catalog_invalidate(relid);
 	PG_RETURN_VOID();
 }
 

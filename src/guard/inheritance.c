@@ -20,6 +20,7 @@
 #include "guard/inheritance.h"
 #include "relations/cache.h"
 #include "relations/catalog.h"
+#include "relations/links.h"
 #include "tenant/bypass.h"
 #include "utils/lsyscache.h"
 
@@ -64,6 +65,10 @@ is_guarded_alike(const GuardedRelation *child, const GuardedRelation *parent)
 	if (parent->mode != child->mode &&
 		!(parent->mode == RELATION_ROOT && child->mode == RELATION_TENANT))
 		return false;
+	if (child->mode == RELATION_DERIVED)
+		return !child->lost && !parent->lost &&
+			tguard_links_same(child->relid, child->links,
+							  parent->relid, parent->links);
 	return !tguard_mode_filters(child->mode) ||
 		(!child->lost && !parent->lost &&
 		 strcmp(get_attname(child->relid, child->column, false),

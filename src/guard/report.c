@@ -19,6 +19,7 @@
 #include "base/extension.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "guard/derived.h"
 #include "guard/report.h"
 #include "guard/row_filter.h"
 #include "lib/stringinfo.h"
@@ -53,19 +54,28 @@ static ReportCounts *current = NULL;
  * ---------------------------------------------------------------------
  */
 
+/* NULL where nothing says whose the rows are. */
 static Node *
-make_observer(const GuardedRelation *relation, Index varno, int what)
+make_observer(Query *query, const GuardedRelation *relation, Index varno,
+			  int what)
 {
+	TenantKeyKind kind;
+	Oid			collation;
+	Expr	   *tenant = tguard_derived_tenant(query, varno, relation, &kind,
+											   &collation);
+
+	if (tenant == NULL)
+		return NULL;
 	return (Node *)
-		makeFuncExpr(tguard_extension()->observe[relation->kind], BOOLOID,
-					 list_make3(tguard_filter_column(relation, varno),
+		makeFuncExpr(tguard_extension()->observe[kind], BOOLOID,
+					 list_make3(tenant,
 								makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
 										  ObjectIdGetDatum(relation->relid),
 										  false, true),
 								makeConst(INT4OID, -1, InvalidOid,
 										  sizeof(int32), Int32GetDatum(what),
 										  false, true)),
-					 InvalidOid, relation->collation, COERCE_EXPLICIT_CALL);
+					 InvalidOid, collation, COERCE_EXPLICIT_CALL);
 }
 
 /* The relations that a jointree reads, by range table index. */
@@ -102,14 +112,16 @@ observe_reads(Query *query)
 	{
 		RangeTblEntry *rte = rt_fetch(lfirst_int(lc), query->rtable);
 		GuardedRelation relation;
+		Node	   *observer = NULL;
 
 		if (rte->rtekind != RTE_RELATION)
 			continue;
 		relation = *tguard_relation(rte->relid);
-		if (tguard_mode_filters(relation.mode) && !relation.lost)
-			observers = lappend(observers, make_observer(&relation,
-														 lfirst_int(lc),
-														 OBSERVE_READ));
+		if (tguard_mode_filters(relation.mode))
+			observer = make_observer(query, &relation, lfirst_int(lc),
+									 OBSERVE_READ);
+		if (observer)
+			observers = lappend(observers, observer);
 	}
 	if (observers == NIL)
 		return;
@@ -124,17 +136,22 @@ observe_write(Query *query, WCOKind kind)
 	Oid			relid = rt_fetch(query->resultRelation, query->rtable)->relid;
 	GuardedRelation relation = *tguard_relation(relid);
 	WithCheckOption *check;
+	Node	   *observer;
 
-	if (!tguard_mode_filters(relation.mode) || relation.lost)
+	if (!tguard_mode_filters(relation.mode))
+		return;
+	observer = make_observer(query, &relation, query->resultRelation,
+							 OBSERVE_WRITE);
+	if (observer == NULL)
 		return;
 	check = makeNode(WithCheckOption);
 	check->kind = kind;
 	check->relname = get_rel_name(relid);
-	check->qual = make_observer(&relation, query->resultRelation,
-								OBSERVE_WRITE);
+	check->qual = observer;
 	query->withCheckOptions = lappend(query->withCheckOptions, check);
 }
 
+/* Subqueries first: what an observer asks of a parent is not observed. */
 static bool
 observe_walker(Node *node, void *context)
 {
@@ -144,13 +161,14 @@ observe_walker(Node *node, void *context)
 		return false;
 	if (!IsA(node, Query))
 		return expression_tree_walker(node, observe_walker, context);
+	query_tree_walker(query, observe_walker, context, 0);
 	if (query->commandType != CMD_MERGE && query->jointree)
 		observe_reads(query);
 	if (query->commandType == CMD_INSERT)
 		observe_write(query, WCO_RLS_INSERT_CHECK);
 	else if (query->commandType == CMD_UPDATE)
 		observe_write(query, WCO_RLS_UPDATE_CHECK);
-	return query_tree_walker(query, observe_walker, context, 0);
+	return false;
 }
 
 void

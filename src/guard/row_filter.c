@@ -20,6 +20,7 @@
 #include "base/errors.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "guard/derived.h"
 #include "guard/named_tenant.h"
 #include "guard/new_relation.h"
 #include "guard/plan.h"
@@ -184,6 +185,25 @@ is_written(PlannerInfo *root, RelOptInfo *rel)
 		(rel->relid == target || bms_is_member(target, rel->top_parent_relids));
 }
 
+/* May a row be met again after somebody else has changed it? */
+static bool
+locks_rows(const Query *query)
+{
+	return query->rowMarks != NIL || (query->commandType != CMD_SELECT &&
+									  query->commandType != CMD_INSERT);
+}
+
+static List *
+make_derived(PlannerInfo *root, RelOptInfo *rel,
+			 const GuardedRelation *relation)
+{
+	bool		one_by_one = rel->reloptkind != RELOPT_BASEREL ||
+	locks_rows(root->parse);
+
+	return tguard_derived_filter(root, rel->relid, relation,
+								 is_written(root, rel), one_by_one);
+}
+
 /* Put the filter first. */
 static void
 add_security_qual(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte,
@@ -237,7 +257,11 @@ tguard_filter_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
 
 	tguard_relation_demand_column(&relation);
 	rte = planner_rt_fetch(rel->relid, root);
-	add_security_qual(root, rel, rte, &relation);
+	if (relation.mode == RELATION_DERIVED)
+		rte->securityQuals = lcons(make_derived(root, rel, &relation),
+								   rte->securityQuals);
+	else
+		add_security_qual(root, rel, rte, &relation);
 	level = list_length(rte->securityQuals);
 	root->qual_security_level = Max(root->qual_security_level, level);
 	if (rel->reloptkind == RELOPT_OTHER_MEMBER_REL)
@@ -278,7 +302,8 @@ tguard_filter_goes_first(RelOptInfo *rel, Oid relid)
 	{
 		RestrictInfo *info = lfirst_node(RestrictInfo, lc);
 
-		if (is_filter(info, rel->relid, relation->column))
+		if (relation->mode == RELATION_DERIVED ? info->security_level == 0 :
+			is_filter(info, rel->relid, relation->column))
 		{
 			info->eval_cost.startup = 0;
 			info->eval_cost.per_tuple = 0;

@@ -77,6 +77,20 @@ accessor(TenantKeyKind kind)
 								 InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
+/*
+ * visible_by_links(row) in a plan: the filter that the planner hook puts on
+ * the relation says it all.
+ */
+static Node *
+simplify_by_links(SupportRequestSimplify *request)
+{
+	if (tguard_plan == NULL)
+		return NULL;
+	tguard_plan_settle(request->root);
+	tguard_plan->reached = true;
+	return makeBoolConst(true, false);
+}
+
 static Node *
 simplify_visible(SupportRequestSimplify *request)
 {
@@ -88,6 +102,9 @@ simplify_visible(SupportRequestSimplify *request)
 
 	if (call->args == NIL)
 		return makeBoolConst(true, false);	/* any_row() */
+	if (tguard_extension() &&
+		call->funcid == tguard_extension()->visible_by_links)
+		return simplify_by_links(request);
 	column = linitial(call->args);
 	kind = tguard_key_kind(exprType((Node *) column));
 	if (tguard_extension() == NULL || kind == KEY_NONE ||
@@ -202,6 +219,32 @@ check_tenant(FunctionCallInfo fcinfo, TenantKeyKind kind)
 	refuse_row(PG_GETARG_OID(1), kind, isnull, isnull ? 0 : PG_GETARG_DATUM(0),
 			   identity);
 	return false;				/* not reached */
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_check_links);
+
+/*
+ * check_links(whether, relation oid, integer) RETURNS boolean: true, or error
+ * no_parent or foreign_conflict.  The words are the same whether there is no
+ * such parent or it is another's.
+ */
+Datum
+tenantguard_check_links(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(1);
+
+	if (!PG_ARGISNULL(0) && PG_GETARG_BOOL(0))
+		PG_RETURN_BOOL(true);
+	if (PG_GETARG_INT32(2) == CHECK_CONFLICT)
+		refuse_conflict(relid);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("new row of relation \"%s\" does not belong to the tenant",
+					get_rel_name(relid)),
+			 errdetail(REASON_NO_PARENT ": its links must lead to a row of the tenant, and to nobody else's."),
+			 tguard_reason(REASON_NO_PARENT),
+			 errhint("Refer to a row that the tenant sees; one that this very statement inserts is seen by the next.")));
+	PG_RETURN_BOOL(false);		/* not reached */
 }
 
 /*

@@ -22,6 +22,7 @@
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
+#include "guard/derived.h"
 #include "guard/plan.h"
 #include "guard/row_filter.h"
 #include "guard/visible.h"
@@ -31,6 +32,7 @@
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_coerce.h"
 #include "parser/parsetree.h"
+#include "relations/links.h"
 #include "tcop/tcopprot.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
@@ -78,6 +80,25 @@ find_assignment(List *targetlist, AttrNumber column)
 			return entry;
 	}
 	return NULL;
+}
+
+/* Does it assign to what says whose a row is? */
+static bool
+assigns_tenant(WriteTarget *target, List *targetlist)
+{
+	ListCell   *lc;
+
+	if (target->relation.mode != RELATION_DERIVED)
+		return find_assignment(targetlist, target->relation.column) != NULL;
+	foreach(lc, targetlist)
+	{
+		TargetEntry *entry = lfirst(lc);
+
+		if (!entry->resjunk &&
+			tguard_links_use(target->relation.links, entry->resno))
+			return true;
+	}
+	return false;
 }
 
 /* ---------------------------------------------------------------------
@@ -137,14 +158,15 @@ compare_resno(const ListCell *a, const ListCell *b)
 /*
  * Fill the tenant into the target list of an INSERT (or of MERGE's INSERT).
  * Returns whether every row is sure to get the tenant.  The root's key is
- * never filled: it is the registry that hands it out.
+ * never filled: it is the registry that hands it out.  Derived relations have
+ * no column to fill.
  */
 static bool
 fill_tenant(const GuardedRelation *relation, List **targetlist)
 {
 	TargetEntry *entry = find_assignment(*targetlist, relation->column);
 
-	if (relation->mode == RELATION_ROOT)
+	if (relation->mode == RELATION_ROOT || relation->mode == RELATION_DERIVED)
 		return false;
 	if (entry && !is_null_constant(entry->expr))
 	{
@@ -171,7 +193,10 @@ fill_tenant(const GuardedRelation *relation, List **targetlist)
  * ---------------------------------------------------------------------
  */
 
-/* Is it visible(tenant column), and not a user's policy on another one? */
+/*
+ * Is it visible(tenant column) or visible_by_links(row), and not a user's
+ * policy on another column?
+ */
 static bool
 is_policy_check(WriteTarget *target, WithCheckOption *check)
 {
@@ -179,7 +204,11 @@ is_policy_check(WriteTarget *target, WithCheckOption *check)
 	Node	   *argument;
 
 	if (check->kind == WCO_VIEW_CHECK || call == NULL ||
-		!IsA(call, FuncExpr) || !tguard_is_visible(call->funcid))
+		!IsA(call, FuncExpr))
+		return false;
+	if (target->relation.mode == RELATION_DERIVED)
+		return call->funcid == tguard_extension()->visible_by_links;
+	if (!tguard_is_visible(call->funcid))
 		return false;
 	argument = linitial(call->args);
 	if (IsA(argument, RelabelType))
@@ -204,33 +233,51 @@ drop_policy_checks(WriteTarget *target)
 	}
 }
 
+/* function(subject, relation, what) */
 static Expr *
-make_check(WriteTarget *target, RowCheck what)
+make_call(WriteTarget *target, Oid function, Expr *subject, RowCheck what)
 {
-	const GuardedRelation *relation = &target->relation;
-	Expr	   *column = tguard_filter_column(relation,
-											  target->query->resultRelation);
 	Const	   *relid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
 								  ObjectIdGetDatum(target->relid), false,
 								  true);
 	Const	   *code = makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
 								 Int32GetDatum(what), false, true);
 
-	return (Expr *)
-		makeFuncExpr(tguard_extension()->check_tenant[relation->kind],
-					 BOOLOID, list_make3(column, relid, code), InvalidOid,
-					 relation->collation, COERCE_EXPLICIT_CALL);
+	return (Expr *) makeFuncExpr(function, BOOLOID,
+								 list_make3(subject, relid, code), InvalidOid,
+								 exprCollation((Node *) subject),
+								 COERCE_EXPLICIT_CALL);
+}
+
+/* NULL where nothing has to be checked. */
+static Expr *
+make_check(WriteTarget *target, RowCheck what)
+{
+	const TguardExtension *ext = tguard_extension();
+	Index		varno = target->query->resultRelation;
+	Expr	   *condition;
+
+	if (target->relation.mode != RELATION_DERIVED)
+		return make_call(target, ext->check_tenant[target->relation.kind],
+						 tguard_filter_column(&target->relation, varno), what);
+	condition = tguard_derived_check(target->query, varno, &target->relation,
+									 what == CHECK_CONFLICT);
+	return condition == NULL ? NULL :
+		make_call(target, ext->check_links, condition, what);
 }
 
 static void
 add_check(WriteTarget *target, WCOKind kind, RowCheck what)
 {
 	WithCheckOption *check = makeNode(WithCheckOption);
+	Expr	   *condition = make_check(target, what);
 
+	if (condition == NULL)
+		return;
 	check->kind = kind;
 	check->relname = get_rel_name(target->relid);
 	check->polname = pstrdup("tenantguard_tenant");
-	check->qual = (Node *) make_check(target, what);
+	check->qual = (Node *) condition;
 	target->query->withCheckOptions =
 		lcons(check, target->query->withCheckOptions);
 }
@@ -293,8 +340,7 @@ write_insert(WriteTarget *target)
 	{
 		tguard_plan->reached = true;
 		check_conflict(target, conflict);
-		check_update(target, find_assignment(conflict->onConflictSet,
-											 target->relation.column) != NULL);
+		check_update(target, assigns_tenant(target, conflict->onConflictSet));
 	}
 }
 
@@ -302,8 +348,7 @@ static void
 write_update(WriteTarget *target)
 {
 	tguard_plan->reached = true;
-	check_update(target, find_assignment(target->query->targetList,
-										 target->relation.column) != NULL);
+	check_update(target, assigns_tenant(target, target->query->targetList));
 }
 
 static void
@@ -328,8 +373,7 @@ write_merge(WriteTarget *target)
 		else if (action->commandType == CMD_UPDATE)
 		{
 			updates = true;
-			assigned |= find_assignment(action->targetList,
-										target->relation.column) != NULL;
+			assigned |= assigns_tenant(target, action->targetList);
 		}
 	}
 	if (inserts)

@@ -32,6 +32,7 @@
 #include "miscadmin.h"
 #include "relations/cache.h"
 #include "relations/catalog.h"
+#include "relations/links.h"
 #include "relations/policy.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -48,6 +49,9 @@ static HTAB *relations = NULL;
 GuardedRelation *tguard_relation_recent[TGUARD_RECENT];
 static uint32 generation = 0;
 static uint32 stale = 0;
+
+/* Memory contexts of links that were described anew in this transaction. */
+static List *retired = NIL;
 
 static const GuardedRelation unguarded = {.mode = RELATION_UNGUARDED};
 
@@ -74,6 +78,8 @@ tguard_mode_named(const char *name)
 		return RELATION_TENANT_OR_SHARED;
 	if (strcmp(name, "shared") == 0)
 		return RELATION_SHARED;
+	if (strcmp(name, "derived") == 0)
+		return RELATION_DERIVED;
 	return RELATION_EXEMPT;
 }
 
@@ -91,9 +97,80 @@ set_column(GuardedRelation *entry, const char *name)
 	entry->lost = entry->column <= 0 || entry->kind == KEY_NONE;
 }
 
+/*
+ * Does the parent, as it is guarded now, say whose rows it has?  What is
+ * unguarded or shared cannot.
+ */
+static bool
+leads_to_tenant(const RelationLink *link, bool *shared)
+{
+	const GuardedRelation *parent = tguard_relation(link->parent);
+
+	*shared |= parent->shows_shared;
+	return tguard_mode_filters(parent->mode) &&
+		parent->mode != RELATION_ROOT && !parent->lost &&
+		tguard_link_is_unique(link);
+}
+
+/*
+ * Describe a derived relation's links.  Its parents are described meanwhile:
+ * one that is being described already would close a circle.
+ */
+static void
+set_links(GuardedRelation *entry)
+{
+	static Oid	under_way[LINKS_DEPTH];
+	static int	depth = 0;
+	MemoryContext old;
+	bool		whole;
+	ListCell   *lc;
+
+	entry->links_context = AllocSetContextCreate(CurrentMemoryContext,
+												 "tenantguard links",
+												 ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(entry->links_context);
+	entry->links = tguard_links_read(entry->relid, &whole);
+	MemoryContextSwitchTo(old);
+	entry->lost = entry->links == NIL || depth == LINKS_DEPTH;
+	for (int i = 0; i < depth; i++)
+		entry->lost |= under_way[i] == entry->relid;
+	if (entry->lost)
+		return;
+	PG_TRY();
+	{
+		under_way[depth++] = entry->relid;
+		foreach(lc, entry->links)
+			entry->lost |= !leads_to_tenant(lfirst(lc), &entry->shows_shared);
+	}
+	PG_FINALLY();
+	{
+		depth--;
+	}
+	PG_END_TRY();
+}
+
+/* What the mode needs to know of the relation. */
+static void
+set_details(GuardedRelation *entry, const char *column)
+{
+	if (entry->mode == RELATION_DERIVED)
+		set_links(entry);
+	else if (tguard_mode_filters(entry->mode))
+		set_column(entry, column);
+	entry->shows_shared |= entry->mode == RELATION_TENANT_OR_SHARED;
+}
+
 void
 tguard_relation_demand_column(const GuardedRelation *relation)
 {
+	if (relation->lost && relation->mode == RELATION_DERIVED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("guarded relation \"%s\" has lost a link to its tenant",
+						get_rel_name(relation->relid)),
+				 errdetail(REASON_LINK_LOST ": a column, the parent, its unique key or its protection is missing."),
+				 tguard_reason(REASON_LINK_LOST),
+				 errhint("See tenantguard.links; restore what is missing, or call tenantguard.unprotect() under a bypass and tenantguard.derive().")));
 	if (relation->lost)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -137,8 +214,9 @@ inherit_from_parents(GuardedRelation *entry)
 		entry->mode = parent.mode;
 		if (parent.lost)
 			entry->lost = true;
-		else if (tguard_mode_filters(parent.mode))
-			set_column(entry, get_attname(parent.relid, parent.column, false));
+		else
+			set_details(entry, parent.column > 0 ?
+						get_attname(parent.relid, parent.column, false) : "");
 		break;
 	}
 	list_free(parents);
@@ -177,19 +255,18 @@ apply_own_row(GuardedRelation *entry, const CatalogRow *row)
 		entry->mode = mode;
 	else
 		return;
-	if (tguard_mode_filters(entry->mode))
-		set_column(entry, row->column);
+	set_details(entry, row->column);
 }
 
 /* A relation of which no row says anything: what its policies say. */
 static void
 apply_policy(GuardedRelation *entry)
 {
-	AttrNumber	column;
+	AttrNumber	column = 0;
 
 	entry->by_policy = tguard_policy_read(entry->relid, &entry->mode, &column);
-	if (tguard_mode_filters(entry->mode))
-		set_column(entry, get_attname(entry->relid, column, false));
+	set_details(entry, column > 0 ?
+				get_attname(entry->relid, column, false) : "");
 }
 
 /* The relation that a TOAST relation stores values for. */
@@ -281,12 +358,28 @@ look_below(GuardedRelation *entry)
 	PG_END_TRY();
 }
 
+/* Somebody may hold the links of an entry until the transaction ends. */
+static void
+retire_links(GuardedRelation *entry)
+{
+	MemoryContext old;
+
+	if (entry->links_context == NULL)
+		return;
+	old = MemoryContextSwitchTo(CacheMemoryContext);
+	retired = lappend(retired, entry->links_context);
+	MemoryContextSwitchTo(old);
+	entry->links_context = NULL;
+	entry->links = NIL;
+}
+
 const GuardedRelation *
 tguard_relation(Oid relid)
 {
 	GuardedRelation *entry;
 	GuardedRelation fresh;
 	uint32		before;
+	bool		found;
 
 	if (relid < FirstNormalObjectId || tguard_extension() == NULL)
 		return &unguarded;
@@ -307,7 +400,11 @@ tguard_relation(Oid relid)
 	before = generation;
 	describe(&fresh);
 	fresh.valid = (before == generation);
-	entry = hash_search(relations, &relid, HASH_ENTER, NULL);
+	entry = hash_search(relations, &relid, HASH_ENTER, &found);
+	if (found)
+		retire_links(entry);
+	if (fresh.links_context)
+		MemoryContextSetParent(fresh.links_context, CacheMemoryContext);
 	*entry = fresh;
 	if (fresh.mode == RELATION_UNGUARDED && has_subclass(relid))
 		look_below(entry);
@@ -323,7 +420,8 @@ relation_invalidated(Datum arg, Oid relid)
 	generation++;
 	if (relations == NULL)
 		return;
-	if (OidIsValid(relid) && !tguard_catalog_is(relid))
+	if (OidIsValid(relid) && !tguard_catalog_is(relid) &&
+		!tguard_links_is(relid))
 	{
 		entry = hash_search(relations, &relid, HASH_FIND, NULL);
 		if (entry && entry->valid)
@@ -344,7 +442,12 @@ tguard_relations_transaction_ended(void)
 {
 	HASH_SEQ_STATUS status;
 	GuardedRelation *entry;
+	ListCell   *lc;
 
+	foreach(lc, retired)
+		MemoryContextDelete(lfirst(lc));
+	list_free(retired);
+	retired = NIL;
 	if (stale <= STALE_KEPT)
 		return;
 	stale = 0;
@@ -352,8 +455,11 @@ tguard_relations_transaction_ended(void)
 	hash_seq_init(&status, relations);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		if (!entry->valid)
-			hash_search(relations, &entry->relid, HASH_REMOVE, NULL);
+		if (entry->valid)
+			continue;
+		if (entry->links_context)
+			MemoryContextDelete(entry->links_context);
+		hash_search(relations, &entry->relid, HASH_REMOVE, NULL);
 	}
 }
 

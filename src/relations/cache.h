@@ -7,6 +7,7 @@
 
 #include "access/attnum.h"
 #include "base/extension.h"
+#include "nodes/pg_list.h"
 
 typedef enum RelationMode
 {
@@ -16,7 +17,8 @@ typedef enum RelationMode
 	RELATION_STORAGE,			/* the TOAST relation of a guarded one */
 	RELATION_TENANT,			/* a column names the tenant */
 	RELATION_TENANT_OR_SHARED,	/* ... or is NULL: read by all */
-	RELATION_ROOT				/* the registry: its key is the tenant */
+	RELATION_ROOT,				/* the registry: its key is the tenant */
+	RELATION_DERIVED			/* links to other relations lead to it */
 } RelationMode;
 
 typedef struct GuardedRelation
@@ -26,10 +28,14 @@ typedef struct GuardedRelation
 	RelationMode mode;
 	bool		own;			/* has a row of its own, not its parent's */
 	bool		by_policy;		/* has none, but the generated policies */
-	bool		lost;			/* the tenant column is gone, or unfit */
+	bool		lost;			/* the tenant column or a link is gone, or
+								 * unfit */
+	bool		shows_shared;	/* rows of no tenant are read by all */
 	bool		below;			/* unguarded, but one of its children is not */
 	bool		foreign;		/* it, or one of its children, is stored
 								 * elsewhere */
+	List	   *links;			/* of RelationLink, where it is derived */
+	struct MemoryContextData *links_context;	/* where they are */
 	AttrNumber	column;			/* the tenant column, where there is one */
 	TenantKeyKind kind;
 	Oid			type;			/* the column's declared type, ... */
@@ -61,7 +67,7 @@ tguard_relation_is_free(Oid relid)
 		entry->valid && entry->mode == RELATION_UNGUARDED && !entry->below;
 }
 
-/* Error column_lost where the declared tenant column is gone. */
+/* Error column_lost or link_lost where what ties rows to tenants is gone. */
 extern void tguard_relation_demand_column(const GuardedRelation *relation);
 
 /*

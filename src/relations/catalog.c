@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "relations/cache.h"
 #include "relations/catalog.h"
+#include "relations/links.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -166,6 +167,31 @@ invalidate_ancestors(Oid relid)
 	list_free(parents);
 }
 
+/*
+ * What is guarded through links to the relation.  Links make no circle, but
+ * a record that was restored by hand may.
+ */
+static void
+invalidate_dependents(Oid relid)
+{
+	static int	depth = 0;
+	ListCell   *lc;
+
+	if (depth >= LINKS_DEPTH || tguard_extension() == NULL)
+		return;
+	PG_TRY();
+	{
+		depth++;
+		foreach(lc, tguard_links_dependents(relid))
+			tguard_catalog_invalidate(lfirst_oid(lc));
+	}
+	PG_FINALLY();
+	{
+		depth--;
+	}
+	PG_END_TRY();
+}
+
 void
 tguard_catalog_invalidate(Oid relid)
 {
@@ -179,6 +205,7 @@ tguard_catalog_invalidate(Oid relid)
 	foreach(lc, all)
 		invalidate_one(lfirst_oid(lc));
 	list_free(all);
+	invalidate_dependents(relid);
 }
 
 void
@@ -196,9 +223,8 @@ tguard_catalog_remove(Oid relid)
 	close_row(table, scan);
 }
 
-/* A column's name as this very command has left it. */
-static char *
-name_right_now(Oid relid, AttrNumber column)
+char *
+tguard_catalog_name_right_now(Oid relid, AttrNumber column)
 {
 	Relation	attributes = table_open(AttributeRelationId, AccessShareLock);
 	ScanKeyData key[2];
@@ -223,7 +249,7 @@ name_right_now(Oid relid, AttrNumber column)
 void
 tguard_catalog_follow_column(Oid relid, AttrNumber column)
 {
-	char	   *new_name = name_right_now(relid, column);
+	char	   *new_name = tguard_catalog_name_right_now(relid, column);
 	Datum		values[Natts_guarded_relation] = {0};
 	bool		nulls[Natts_guarded_relation] = {0};
 	bool		replace[Natts_guarded_relation] = {0};

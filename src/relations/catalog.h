@@ -34,6 +34,9 @@ extern void tguard_catalog_remove(Oid relid);
 /* The tenant column was altered: follow its name. */
 extern void tguard_catalog_follow_column(Oid relid, AttrNumber column);
 
+/* A column's name as this very command has left it. */
+extern char *tguard_catalog_name_right_now(Oid relid, AttrNumber column);
+
 /* The qualified names of all relations, but no children, whose mode filters. */
 extern List *tguard_catalog_list(void);
 
@@ -44,8 +47,9 @@ extern bool tguard_catalog_is(Oid relid);
 extern List *tguard_catalog_parents(Oid relid);
 
 /*
- * Send an invalidation for a relation, its children and its ancestors, at commit, to every
- * backend: their cached entries and the plans that read the relation go.
+ * Send an invalidation for a relation, its children, its ancestors and what is
+ * guarded through links to it, at commit, to every backend: their cached
+ * entries and the plans that read the relation go.
  */
 extern void tguard_catalog_invalidate(Oid relid);
 

@@ -24,6 +24,11 @@ read_condition(Expr *condition, RelationMode *mode, AttrNumber *column)
 	if (condition == NULL || !IsA(call, FuncExpr) || call->args == NIL)
 		return false;
 	argument = linitial(call->args);
+	if (call->funcid == ext->visible_by_links)
+	{
+		*mode = RELATION_DERIVED;
+		return true;
+	}
 	if (IsA(argument, RelabelType))
 		argument = (Node *) ((RelabelType *) argument)->arg;
 	if (!IsA(argument, Var))

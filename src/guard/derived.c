@@ -1,0 +1,708 @@
+/*
+ * derived.c
+ *	  The filter of relations whose rows are tied to a tenant by links.
+ *
+ * A link leads from columns of the relation to the key of another guarded one,
+ * its parent.  It speaks for a row in which none of the columns is NULL (and,
+ * where it is polymorphic, the type column says so).  A row is visible where
+ * at least one link speaks, and each that does leads to a row of the parent
+ * that is visible: parents must agree, and an orphan is nobody's.
+ *
+ * "Leads to a visible row" is a sub-select of the parent alone.  The planner
+ * plans it like any, so that the parent's own filter comes from the same place
+ * as everywhere, be it a column or a link again: paths of any length need
+ * nothing more.  Nobody's privileges are asked for the parent: its rows decide
+ * and are not shown.
+ *
+ * The sub-select takes one of two forms.  EXISTS asks the parent's key for each
+ * row, which is right where few rows are looked at.  Where a query reads the
+ * relation at large, the tenant's parents are gathered once,
+ *
+ *		ticket_id = ANY (ARRAY(SELECT id FROM tickets))
+ *
+ * and either an index on the link finds their children or a hash table sorts
+ * out the others.  The planner, which takes every such array for ten elements,
+ * cannot choose; so it is decided here by the query's own conditions.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "guard/derived.h"
+#include "guard/row_filter.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/subselect.h"
+#include "parser/parse_coerce.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteManip.h"
+#include "relations/links.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+/* The parent's place in the sub-selects: they have no other relation. */
+#define PARENT_VARNO 1
+
+/* ---------------------------------------------------------------------
+ * One link
+ * ---------------------------------------------------------------------
+ */
+
+static Expr *
+make_column(Oid relid, AttrNumber column, Index varno, Index levelsup)
+{
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	get_atttypetypmodcoll(relid, column, &type, &typmod, &collation);
+	return (Expr *) makeVar(varno, column, type, typmod, collation, levelsup);
+}
+
+/* A column as the input that an operator of the link takes. */
+static Expr *
+make_operand(Expr *column, Oid wanted)
+{
+	Oid			type = exprType((Node *) column);
+
+	if (type == wanted || IsPolymorphicType(wanted))
+		return column;
+	return (Expr *) coerce_to_target_type(NULL, (Node *) column, type, wanted,
+										  -1, COERCION_IMPLICIT,
+										  COERCE_IMPLICIT_CAST, -1);
+}
+
+static RangeTblEntry *
+make_parent_entry(Oid relid)
+{
+	RangeTblEntry *entry = makeNode(RangeTblEntry);
+	List	   *columns = NIL;
+	Relation	parent;
+
+	LockRelationOid(relid, AccessShareLock);
+	parent = table_open(relid, NoLock);
+	for (int i = 0; i < RelationGetNumberOfAttributes(parent); i++)
+		columns = lappend(columns,
+						  makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(parent), i)->attname))));
+	entry->rtekind = RTE_RELATION;
+	entry->relid = relid;
+	entry->relkind = parent->rd_rel->relkind;
+	entry->rellockmode = AccessShareLock;
+	entry->eref = makeAlias(RelationGetRelationName(parent), columns);
+	/* a key holds within a partitioned table, not among inheritance children */
+	entry->inh = entry->relkind == RELKIND_PARTITIONED_TABLE;
+	entry->inFromCl = true;
+	table_close(parent, NoLock);
+	return entry;
+}
+
+static Query *
+make_parent_query(Oid relid, Expr *target, List *quals)
+{
+	Query	   *query = makeNode(Query);
+	RangeTblRef *from = makeNode(RangeTblRef);
+	Node	   *where = quals == NIL ? NULL : (Node *) make_ands_explicit(quals);
+
+	from->rtindex = PARENT_VARNO;
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->rtable = list_make1(make_parent_entry(relid));
+	query->jointree = makeFromExpr(list_make1(from), where);
+	query->targetList = list_make1(makeTargetEntry(target, 1,
+												   pstrdup("tenantguard"),
+												   false));
+	query->hasSubLinks = checkExprHasSubLink((Node *) query->jointree) ||
+		checkExprHasSubLink((Node *) target);
+	return query;
+}
+
+static SubLink *
+make_sub_link(SubLinkType type, Query *query)
+{
+	SubLink    *link = makeNode(SubLink);
+
+	link->subLinkType = type;
+	link->subselect = (Node *) query;
+	link->location = -1;
+	return link;
+}
+
+/* The clauses "parent's key = columns" inside a sub-select of the parent. */
+static List *
+match_parent(Oid relid, const RelationLink *link, Index varno)
+{
+	List	   *result = NIL;
+	ListCell   *column;
+	ListCell   *parent_column;
+	ListCell   *operator;
+
+	forthree(column, link->columns, parent_column, link->parent_columns,
+			 operator, link->operators)
+	{
+		Expr	   *outer = make_column(relid, lfirst_int(column), varno, 1);
+		Expr	   *inner = make_column(link->parent, lfirst_int(parent_column),
+										PARENT_VARNO, 0);
+		Oid			left;
+		Oid			right;
+		OpExpr	   *clause;
+
+		op_input_types(lfirst_oid(operator), &left, &right);
+		clause = (OpExpr *)
+			make_opclause(lfirst_oid(operator), BOOLOID, false,
+						  make_operand(inner, left),
+						  make_operand(outer, right), InvalidOid,
+						  exprCollation((Node *) inner));
+		clause->opfuncid = get_opcode(clause->opno);
+		result = lappend(result, clause);
+	}
+	return result;
+}
+
+static Expr *make_visible(Oid relid, const List *links, Index varno,
+						  bool for_write, bool one_by_one);
+
+/*
+ * Rows of no tenant are read by all.  Where a row is written they do not do,
+ * and the parent's own filter, which lets them pass, is not enough.
+ */
+static List *
+exclude_shared(Oid relid)
+{
+	GuardedRelation parent = *tguard_relation(relid);
+	NullTest   *test;
+
+	if (!parent.shows_shared)
+		return NIL;
+	if (parent.mode == RELATION_DERIVED)
+		return list_make1(make_visible(relid, parent.links, PARENT_VARNO, true,
+									   true));
+	test = makeNode(NullTest);
+	test->arg = tguard_filter_column(&parent, PARENT_VARNO);
+	test->nulltesttype = IS_NOT_NULL;
+	test->location = -1;
+	return list_make1(test);
+}
+
+/* EXISTS (SELECT FROM parent WHERE its key = columns) */
+static Expr *
+make_exists(Oid relid, const RelationLink *link, Index varno, bool for_write)
+{
+	List	   *quals = match_parent(relid, link, varno);
+	Expr	   *one = (Expr *) makeConst(INT4OID, -1, InvalidOid,
+										 sizeof(int32), Int32GetDatum(1),
+										 false, true);
+
+	if (for_write)
+		quals = list_concat(quals, exclude_shared(link->parent));
+	return (Expr *) make_sub_link(EXISTS_SUBLINK,
+								  make_parent_query(link->parent, one, quals));
+}
+
+/*
+ * column = ANY (ARRAY(SELECT key FROM parent)), hashed; NULL where the types
+ * cannot be hashed alike or there are several columns.
+ */
+static Expr *
+make_any(Oid relid, const RelationLink *link, Index varno)
+{
+	ScalarArrayOpExpr *any = makeNode(ScalarArrayOpExpr);
+	Oid			operator = get_commutator(linitial_oid(link->operators));
+	Oid			left_hash;
+	Oid			right_hash;
+	Oid			left;
+	Oid			right;
+	Expr	   *key;
+	Expr	   *column;
+
+	if (list_length(link->columns) != 1 || !OidIsValid(operator) ||
+		!get_op_hash_functions(operator, &left_hash, &right_hash) ||
+		left_hash != right_hash)
+		return NULL;
+	op_input_types(operator, &left, &right);
+	if (IsPolymorphicType(left) || IsPolymorphicType(right) ||
+		!OidIsValid(get_array_type(right)))
+		return NULL;
+	key = make_operand(make_column(link->parent,
+								   linitial_int(link->parent_columns),
+								   PARENT_VARNO, 0), right);
+	column = make_column(relid, linitial_int(link->columns), varno, 0);
+	any->opno = operator;
+	any->opfuncid = get_opcode(operator);
+	any->hashfuncid = left_hash;
+	any->useOr = true;
+	any->inputcollid = exprCollation((Node *) key);
+	any->args = list_make2(make_operand(column, left),
+						   make_sub_link(ARRAY_SUBLINK,
+										 make_parent_query(link->parent, key,
+														   NIL)));
+	any->location = -1;
+	return (Expr *) any;
+}
+
+static Expr *
+make_null_test(Oid relid, AttrNumber column, Index varno, NullTestType type)
+{
+	NullTest   *test = makeNode(NullTest);
+
+	test->arg = make_column(relid, column, varno, 0);
+	test->nulltesttype = type;
+	test->location = -1;
+	return (Expr *) test;
+}
+
+/* type column = 'value', both as text */
+static Expr *
+make_type_test(Oid relid, const RelationLink *link, Index varno)
+{
+	Expr	   *column = make_column(relid, link->type_column, varno, 0);
+	Node	   *text = coerce_to_target_type(NULL, (Node *) column,
+											 exprType((Node *) column),
+											 TEXTOID, -1, COERCION_EXPLICIT,
+											 COERCE_EXPLICIT_CAST, -1);
+	Expr	   *value = (Expr *) makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID,
+										   -1, CStringGetTextDatum(link->type_value),
+										   false, false);
+	OpExpr	   *test = (OpExpr *) make_opclause(TextEqualOperator, BOOLOID,
+												false, (Expr *) text, value,
+												InvalidOid,
+												DEFAULT_COLLATION_OID);
+
+	test->opfuncid = F_TEXTEQ;
+	return (Expr *) test;
+}
+
+/* Does the link speak for the row, or (not_so) does it not?  Never NULL. */
+static Expr *
+make_speaks(Oid relid, const RelationLink *link, Index varno, bool not_so)
+{
+	List	   *tests = NIL;
+	ListCell   *lc;
+
+	if (link->type_column > 0)
+	{
+		BooleanTest *test = makeNode(BooleanTest);
+
+		test->arg = make_type_test(relid, link, varno);
+		test->booltesttype = not_so ? IS_NOT_TRUE : IS_TRUE;
+		test->location = -1;
+		tests = list_make1(test);
+	}
+	foreach(lc, link->columns)
+		tests = lappend(tests, make_null_test(relid, lfirst_int(lc), varno,
+											  not_so ? IS_NULL : IS_NOT_NULL));
+	return list_length(tests) == 1 ? linitial(tests) :
+		makeBoolExpr(not_so ? OR_EXPR : AND_EXPR, tests, -1);
+}
+
+/* The link speaks, and leads to a row of the parent that is visible. */
+static Expr *
+make_leads(Oid relid, const RelationLink *link, Index varno, bool for_write,
+		   bool one_by_one)
+{
+	Expr	   *result = one_by_one || for_write ? NULL :
+	make_any(relid, link, varno);
+
+	if (result == NULL)
+		result = make_exists(relid, link, varno, for_write);
+	if (link->type_column > 0)
+		result = makeBoolExpr(AND_EXPR,
+							  list_make2(make_type_test(relid, link, varno),
+										 result), -1);
+	return result;
+}
+
+/* ---------------------------------------------------------------------
+ * All links of a relation
+ * ---------------------------------------------------------------------
+ */
+
+static bool
+one_is_never_null(const List *links)
+{
+	ListCell   *lc;
+
+	foreach(lc, links)
+	{
+		if (((RelationLink *) lfirst(lc))->never_null)
+			return true;
+	}
+	return false;
+}
+
+/* Are they cases of one type column, of which a row can be but one? */
+static bool
+exclude_each_other(const List *links)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, links)
+	{
+		RelationLink *link = lfirst(lc);
+
+		foreach(lc2, links)
+		{
+			RelationLink *other = lfirst(lc2);
+
+			if (link != other &&
+				(link->type_column == 0 ||
+				 link->type_column != other->type_column ||
+				 strcmp(link->type_value, other->type_value) == 0))
+				return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * The conditions under which a row is visible, to be joined by AND.  One link
+ * that has a value in every row needs no other to speak; where none has, one
+ * must lead to the tenant, and the others be silent or lead there as well.
+ */
+static List *
+make_conditions(Oid relid, const List *links, Index varno, bool for_write,
+				bool one_by_one)
+{
+	List	   *result = NIL;
+	List	   *leads = NIL;
+	ListCell   *lc;
+
+	if (!one_is_never_null(links))
+	{
+		foreach(lc, links)
+			leads = lappend(leads, make_leads(relid, lfirst(lc), varno,
+											  for_write, one_by_one));
+		result = list_make1(list_length(leads) == 1 ? linitial(leads) :
+							makeBoolExpr(OR_EXPR, leads, -1));
+		if (exclude_each_other(links))
+			return result;
+	}
+	foreach(lc, links)
+	{
+		RelationLink *link = lfirst(lc);
+		Expr	   *lead = make_leads(relid, link, varno, for_write,
+									  one_by_one);
+
+		if (!link->never_null)
+			lead = makeBoolExpr(OR_EXPR,
+								list_make2(make_speaks(relid, link, varno,
+													   true), lead), -1);
+		result = lappend(result, lead);
+	}
+	return result;
+}
+
+static Expr *
+make_visible(Oid relid, const List *links, Index varno, bool for_write,
+			 bool one_by_one)
+{
+	return make_ands_explicit(make_conditions(relid, links, varno, for_write,
+											  one_by_one));
+}
+
+/*
+ * Links are described with the relation; what their parents are, and whether
+ * their keys are unique, may have changed since.
+ */
+static void
+demand_parents(const GuardedRelation *relation)
+{
+	GuardedRelation judged = *relation;
+	ListCell   *lc;
+
+	foreach(lc, relation->links)
+	{
+		const RelationLink *link = lfirst(lc);
+		const GuardedRelation *parent = tguard_relation(link->parent);
+
+		if (!tguard_mode_filters(parent->mode) || parent->lost ||
+			!tguard_link_is_unique(link))
+			judged.lost = true;
+	}
+	tguard_relation_demand_column(&judged);
+}
+
+/* ---------------------------------------------------------------------
+ * Which form: does a query look at few rows of the relation?
+ * ---------------------------------------------------------------------
+ */
+
+/* Is the column the first of an index? */
+static bool
+leads_index(Oid relid, AttrNumber column)
+{
+	Relation	relation = table_open(relid, NoLock);
+	bool		result = false;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(relation))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		result |= index->rd_index->indkey.values[0] == column;
+		index_close(index, AccessShareLock);
+	}
+	table_close(relation, NoLock);
+	return result;
+}
+
+static Var *
+as_column(Node *node)
+{
+	while (node && IsA(node, RelabelType))
+		node = (Node *) ((RelabelType *) node)->arg;
+	return node && IsA(node, Var) && ((Var *) node)->varlevelsup == 0 ?
+		(Var *) node : NULL;
+}
+
+/* The two sides of an equality, or of "= ANY"; false for all other clauses. */
+static bool
+is_equality(Node *clause, Node **left, Node **right)
+{
+	List	   *args = NIL;
+	Oid			operator = InvalidOid;
+
+	if (IsA(clause, OpExpr))
+	{
+		operator = ((OpExpr *) clause)->opno;
+		args = ((OpExpr *) clause)->args;
+	}
+	else if (IsA(clause, ScalarArrayOpExpr) &&
+			 ((ScalarArrayOpExpr *) clause)->useOr)
+	{
+		operator = ((ScalarArrayOpExpr *) clause)->opno;
+		args = ((ScalarArrayOpExpr *) clause)->args;
+	}
+	if (list_length(args) != 2 || get_oprrest(operator) != F_EQSEL)
+		return false;
+	*left = linitial(args);
+	*right = lsecond(args);
+	return true;
+}
+
+/* Conditions that the planner has prepared are a list, joined by AND. */
+static List *
+as_list(Node *quals)
+{
+	return quals && IsA(quals, List) ? list_copy((List *) quals) :
+		make_ands_implicit((Expr *) quals);
+}
+
+/* The conditions of a jointree, of outer joins too, as one list. */
+static void
+collect_clauses(Node *node, List **clauses)
+{
+	ListCell   *lc;
+
+	if (node == NULL || IsA(node, RangeTblRef))
+		return;
+	if (IsA(node, FromExpr))
+	{
+		foreach(lc, ((FromExpr *) node)->fromlist)
+			collect_clauses(lfirst(lc), clauses);
+		*clauses = list_concat(*clauses,
+							   as_list(((FromExpr *) node)->quals));
+	}
+	else if (IsA(node, JoinExpr))
+	{
+		collect_clauses(((JoinExpr *) node)->larg, clauses);
+		collect_clauses(((JoinExpr *) node)->rarg, clauses);
+		*clauses = list_concat(*clauses,
+							   as_list(((JoinExpr *) node)->quals));
+	}
+}
+
+static bool is_narrow(PlannerInfo *root, List *clauses, Index varno,
+					  Bitmapset *seen);
+
+/* Does "column = other" leave few rows of the column's relation? */
+static bool
+narrows(PlannerInfo *root, List *clauses, Index varno, Node *column,
+		Node *other, Bitmapset *seen)
+{
+	Var		   *var = as_column(column);
+	Var		   *source = as_column(other);
+	RangeTblEntry *rte = planner_rt_fetch(varno, root);
+
+	if (var == NULL || var->varno != varno || rte->rtekind != RTE_RELATION)
+		return false;
+	if (source ? !is_narrow(root, clauses, source->varno, seen) :
+		contain_vars_of_level(other, 0))
+		return false;
+	return leads_index(rte->relid, var->varattno);
+}
+
+static bool
+is_narrow(PlannerInfo *root, List *clauses, Index varno, Bitmapset *seen)
+{
+	ListCell   *lc;
+
+	if (bms_is_member(varno, seen))
+		return false;
+	seen = bms_add_member(bms_copy(seen), varno);
+	foreach(lc, clauses)
+	{
+		Node	   *left;
+		Node	   *right;
+
+		if (is_equality(lfirst(lc), &left, &right) &&
+			(narrows(root, clauses, varno, left, right, seen) ||
+			 narrows(root, clauses, varno, right, left, seen)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does the planner try an index for MIN or MAX?  It puts a LIMIT over the plan
+ * of such a query and has no place there for an array gathered once.
+ */
+static bool
+is_min_max(PlannerInfo *root)
+{
+	TargetEntry *target = root->parent_root && root->parse->targetList ?
+	linitial(root->parse->targetList) : NULL;
+
+	return target && target->resname &&
+		strcmp(target->resname, "agg_target") == 0;
+}
+
+static bool
+reads_few_rows(PlannerInfo *root, Index varno)
+{
+	List	   *clauses = NIL;
+
+	if (is_min_max(root))
+		return true;
+	collect_clauses((Node *) root->parse->jointree, &clauses);
+	return is_narrow(root, clauses, varno, NULL);
+}
+
+/* ---------------------------------------------------------------------
+ * What others ask
+ * ---------------------------------------------------------------------
+ */
+
+List *
+tguard_derived_filter(PlannerInfo *root, Index varno,
+					  const GuardedRelation *relation, bool for_write,
+					  bool one_by_one)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	demand_parents(relation);
+	one_by_one = one_by_one || reads_few_rows(root, varno);
+	foreach(lc, make_conditions(relation->relid, relation->links, varno,
+								for_write, one_by_one))
+		result = lappend(result,
+						 SS_process_sublinks(root, lfirst(lc), true));
+	return result;
+}
+
+/* What the server's own foreign keys do not ask of a written row. */
+static List *
+make_unchecked(const GuardedRelation *relation, Index varno)
+{
+	List	   *result = NIL;
+	List	   *speaks = NIL;
+	ListCell   *lc;
+
+	foreach(lc, relation->links)
+	{
+		RelationLink *link = lfirst(lc);
+
+		speaks = lappend(speaks, make_speaks(relation->relid, link, varno,
+											 false));
+		if (tguard_link_is_checked(relation->relid, link) &&
+			!tguard_relation(link->parent)->shows_shared)
+			continue;
+		result = lappend(result,
+						 makeBoolExpr(OR_EXPR,
+									  list_make2(make_speaks(relation->relid,
+															 link, varno, true),
+												 make_exists(relation->relid,
+															 link, varno,
+															 true)), -1));
+	}
+	if (!one_is_never_null(relation->links))
+		result = lappend(result, list_length(speaks) == 1 ? linitial(speaks) :
+						 makeBoolExpr(OR_EXPR, speaks, -1));
+	return result;
+}
+
+Expr *
+tguard_derived_check(Query *query, Index varno,
+					 const GuardedRelation *relation, bool all)
+{
+	List	   *conditions;
+
+	demand_parents(relation);
+	conditions = all ?
+		make_conditions(relation->relid, relation->links, varno, true, true) :
+		make_unchecked(relation, varno);
+	if (conditions == NIL)
+		return NULL;
+	if (checkExprHasSubLink((Node *) conditions))
+		query->hasSubLinks = true;
+	return make_ands_explicit(conditions);
+}
+
+static Expr *make_tenant(const GuardedRelation *relation, Index varno,
+						 TenantKeyKind *kind, Oid *collation);
+
+/* (SELECT tenant FROM parent WHERE its key = columns) */
+static Expr *
+make_tenant_of(Oid relid, const RelationLink *link, Index varno,
+			   TenantKeyKind *kind, Oid *collation)
+{
+	GuardedRelation parent = *tguard_relation(link->parent);
+	Expr	   *tenant = make_tenant(&parent, PARENT_VARNO, kind, collation);
+
+	return tenant == NULL ? NULL : (Expr *)
+		make_sub_link(EXPR_SUBLINK,
+					  make_parent_query(link->parent, tenant,
+										match_parent(relid, link, varno)));
+}
+
+/* The tenant of a row as an expression; through the first link, if derived. */
+static Expr *
+make_tenant(const GuardedRelation *relation, Index varno,
+			TenantKeyKind *kind, Oid *collation)
+{
+	if (relation->lost)
+		return NULL;
+	if (relation->mode == RELATION_DERIVED)
+		return make_tenant_of(relation->relid, linitial(relation->links),
+							  varno, kind, collation);
+	*kind = relation->kind;
+	*collation = relation->collation;
+	return tguard_filter_column(relation, varno);
+}
+
+Expr *
+tguard_derived_tenant(Query *query, Index varno,
+					  const GuardedRelation *relation, TenantKeyKind *kind,
+					  Oid *collation)
+{
+	Expr	   *result = make_tenant(relation, varno, kind, collation);
+
+	if (result && checkExprHasSubLink((Node *) result))
+		query->hasSubLinks = true;
+	return result;
+}
+
+bool
+tguard_derived_needs_check(const GuardedRelation *relation)
+{
+	demand_parents(relation);
+	return make_unchecked(relation, PARENT_VARNO) != NIL;
+}
