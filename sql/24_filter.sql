@@ -159,6 +159,12 @@ AS 'MODULE_PATHNAME', 'tenantguard_record_link';
 COMMENT ON FUNCTION tenantguard.record_link(regclass, name[], regclass, name[], name, text) IS
 	'Records a link of a relation; derive() and add_link() call it. For the owner. Raises 42501 (ddl_refused) where the relation is guarded already and no bypass is open.';
 
+CREATE FUNCTION tenantguard.inherit_links(relation regclass) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT
+AS 'MODULE_PATHNAME', 'tenantguard_inherit_links';
+COMMENT ON FUNCTION tenantguard.inherit_links(regclass) IS
+	'Records the links that a partition or child without any has from its parent, so that it keeps them when it is detached. For the owner.';
+
 CREATE FUNCTION tenantguard.forget_links(relation regclass) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'tenantguard_forget_links';

@@ -297,12 +297,8 @@ BEGIN
 	ELSE
 		RETURN QUERY SELECT s.* FROM tenantguard.policy_statements(member, tenant_column, mode) AS s;
 	END IF;
-	IF mode = 'derived' THEN
-		RETURN QUERY
-			SELECT s.*
-			FROM pg_catalog.pg_inherits AS i
-			CROSS JOIN LATERAL tenantguard.record_link_statements(member, i.inhparent) AS s
-			WHERE i.inhrelid = member;
+	IF mode = 'derived' AND NOT EXISTS (SELECT 1 FROM tenantguard.recorded_links(member)) THEN
+		RETURN NEXT pg_catalog.format('SELECT tenantguard.inherit_links(%L)', member);
 	END IF;
 	-- Last, since a recorded table without row security is one that a dump is
 	-- still filling.

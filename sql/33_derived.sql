@@ -180,22 +180,6 @@ $$;
 COMMENT ON FUNCTION tenantguard.require_links(regclass, name[]) IS
 	'Returns when the relation has links, or the named foreign keys (NULL: all) can become links. Raises 22023 otherwise.';
 
-CREATE FUNCTION tenantguard.record_link_statements(relation regclass, source oid)
-RETURNS SETOF text
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT pg_catalog.format('SELECT tenantguard.record_link(%L, %L, %L, %L, %L, %L)',
-		record_link_statements.relation, l.columns, l.parent, l.parent_columns, l.type_column, l.type_value)
-	FROM tenantguard.recorded_links(record_link_statements.source) AS l
-	WHERE NOT EXISTS (
-		SELECT 1 FROM tenantguard.recorded_links(record_link_statements.relation) AS o
-		WHERE (o.columns, o.parent, o.parent_columns) = (l.columns, l.parent, l.parent_columns)
-			AND (o.type_column, o.type_value) IS NOT DISTINCT FROM (l.type_column, l.type_value))
-$$;
-COMMENT ON FUNCTION tenantguard.record_link_statements(regclass, oid) IS
-	'The statements that give a partition or a child the links of its parent, those that it lacks.';
-
 CREATE FUNCTION tenantguard.derivation_statements(relation regclass, through name[])
 RETURNS SETOF text
 LANGUAGE plpgsql STABLE ROWS 5

@@ -174,7 +174,7 @@ BEGIN
 		UNION
 		SELECT g.relid::oid
 		FROM tenantguard.guarded_relation AS g
-		WHERE g.mode IN ('tenant', 'root', 'tenant_or_shared')
+		WHERE g.mode IN ('tenant', 'root', 'tenant_or_shared', 'derived')
 	),
 	-- The best foreign key from one table to another: one whose columns cannot
 	-- be NULL leads every row to its tenant.
@@ -203,7 +203,7 @@ BEGIN
 		SELECT w.relid, pg_catalog.min(w.steps) AS steps FROM reach AS w GROUP BY w.relid
 	),
 	hop AS MATERIALIZED (
-		SELECT DISTINCT ON (n.relid) n.relid, e.confrelid AS target,
+		SELECT DISTINCT ON (n.relid) n.relid, e.confrelid AS target, e.complete,
 			pg_catalog.format('%s%s to %s', e.list, CASE WHEN e.complete THEN '' ELSE ' (may be NULL)' END,
 				e.confrelid::regclass) AS words
 		FROM nearest AS n
@@ -212,15 +212,17 @@ BEGIN
 		WHERE n.steps > 0
 		ORDER BY n.relid, e.complete DESC, e.conname
 	),
-	path (relid, target, words, steps) AS (
-		SELECT h.relid, h.target, h.words, 1 FROM hop AS h
+	path (relid, target, words, complete, steps) AS (
+		SELECT h.relid, h.target, h.words, h.complete, 1 FROM hop AS h
 		UNION ALL
-		SELECT p.relid, h.target, p.words || ', ' || h.words, p.steps + 1
+		SELECT p.relid, h.target, p.words || ', ' || h.words, p.complete AND h.complete, p.steps + 1
 		FROM path AS p
 		JOIN hop AS h ON h.relid = p.target
 	),
 	derived AS MATERIALIZED (
-		SELECT DISTINCT ON (p.relid) p.relid, p.words
+		SELECT DISTINCT ON (p.relid) p.relid, p.words, p.complete,
+			EXISTS (SELECT 1 FROM tenantguard.guarded_relation AS g WHERE g.relid = p.target)
+				OR (SELECT k.tied AND k.attnotnull FROM pick AS k WHERE k.relid = p.target) AS sure
 		FROM path AS p
 		ORDER BY p.relid, p.steps DESC
 	),
@@ -302,8 +304,9 @@ BEGIN
 				'called like the bookkeeping of a migration tool'),
 			(16, d.relid IS NULL AND b.relid IS NOT NULL, NULL, NULL, 'unknown',
 				'called like a tenant column, but of a kind that cannot hold the tenant: ' || b.list),
-			(17, d.relid IS NOT NULL, 'derived', NULL, 'unknown',
-				'no tenant column; foreign keys lead from ' || d.words || ': add the column'),
+			(17, d.relid IS NOT NULL, 'derived', NULL,
+				CASE WHEN d.complete AND d.sure THEN 'certain' ELSE 'likely' END,
+				'no tenant column; foreign keys lead from ' || d.words),
 			(18, n.relid IS NOT NULL, 'shared', NULL, 'likely',
 				'no foreign key leads to a tenant, and tenants'' tables refer to it'),
 			(19, o.relid IS NULL, 'shared', NULL, 'unknown',
@@ -434,7 +437,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.propose(regnamespace, name[], boolean) IS
-	'One row for each table, foreign table and materialized view of the schema, without partitions, inheritance children and members of extensions: the mode it should have (NULL or derived where no command exists yet), its tenant column, how sure that is (certain: recorded, a foreign key says so, or the column was named; likely: a name or the neighbours say so; unknown: a person must decide) and why. tenant_columns: names that are the tenant column wherever a table has exactly one of them. with_data: looks at up to 10000 rows of each table with a candidate; for superusers under a bypass (42501). Changes nothing. Raises 22023 when no registry is adopted.';
+	'One row for each table, foreign table and materialized view of the schema, without partitions, inheritance children and members of extensions: the mode it should have (NULL where no command exists), its tenant column, how sure that is (certain: recorded, a foreign key says so, or the column was named; likely: a name or the neighbours say so; unknown: a person must decide) and why. tenant_columns: names that are the tenant column wherever a table has exactly one of them. with_data: looks at up to 10000 rows of each table with a candidate; for superusers under a bypass (42501). Changes nothing. Raises 22023 when no registry is adopted.';
 
 CREATE FUNCTION tenantguard.protect_one(relation regclass, mode text, tenant_column name, dry_run boolean)
 RETURNS TABLE (action text, reason text)
@@ -453,6 +456,10 @@ BEGIN
 		FROM tenantguard.protect(relation, tenant_column, mode = 'tenant_or_shared', dry_run) AS s;
 	ELSIF mode = 'shared' THEN
 		SELECT pg_catalog.count(*) INTO changes FROM tenantguard.share(relation, dry_run) AS s;
+	ELSIF mode = 'derived' AND dry_run IS NOT FALSE AND recorded.relid IS NULL THEN
+		changes := 1;	-- its parents may not be guarded yet
+	ELSIF mode = 'derived' THEN
+		SELECT pg_catalog.count(*) INTO changes FROM tenantguard.derive(relation, NULL, dry_run) AS s;
 	END IF;
 	RETURN QUERY SELECT
 		CASE WHEN changes = 0 THEN 'already' ELSE 'protected' END,
@@ -498,6 +505,8 @@ AS $$
 DECLARE
 	proposal	record;
 	counted		boolean := protect_all.dry_run IS NOT FALSE;
+	waiting		oid[] := '{}';
+	reasons		text[] := '{}';
 BEGIN
 	FOR proposal IN
 		SELECT p.*,
@@ -514,7 +523,10 @@ BEGIN
 			PERFORM tenantguard.require_locks(proposal.locks, protect_all.schema);
 			counted := true;
 		END IF;
-		IF proposal.confidence = 'certain' THEN
+		IF proposal.confidence = 'certain' AND proposal.mode = 'derived' THEN
+			waiting := waiting || proposal.relation::oid;
+			reasons := reasons || proposal.reason;
+		ELSIF proposal.confidence = 'certain' THEN
 			RETURN QUERY
 				SELECT proposal.relation, proposal.mode, proposal.tenant_column,
 					o.action, COALESCE(o.reason, proposal.reason)
@@ -526,7 +538,22 @@ BEGIN
 					pg_catalog.format('%s: %s', proposal.confidence, proposal.reason);
 		END IF;
 	END LOOP;
+
+	-- What is derived comes after all that it could be derived from.
+	IF waiting <> '{}' THEN
+		FOR proposal IN
+			SELECT o.relation, w.reason
+			FROM ROWS FROM (pg_catalog.unnest(waiting), pg_catalog.unnest(reasons)) AS w (relid, reason)
+			JOIN tenantguard.in_dependency_order(protect_all.schema) AS o ON o.relation = w.relid
+			JOIN pg_catalog.pg_class AS c ON c.oid = w.relid
+			ORDER BY o.place, c.relname
+		LOOP
+			RETURN QUERY
+				SELECT proposal.relation, 'derived'::text, NULL::name, o.action, COALESCE(o.reason, proposal.reason)
+				FROM tenantguard.protect_one(proposal.relation, 'derived', NULL, protect_all.dry_run) AS o;
+		END LOOP;
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION tenantguard.protect_all(regnamespace, boolean, name[]) IS
-	'Protects every table of the schema about which propose() with the same tenant_columns is certain, repairs those recorded before, and lists the rest. Returns for each what it did: protected (with dry_run: would be), already, or listed with the reason. The registry may be in another schema. Raises 22023 when no registry is adopted, 53400 when the server''s lock table is too small for all of them.';
+	'Protects every table of the schema about which propose() with the same tenant_columns is certain, derived ones last, repairs those recorded before, and lists the rest. Returns for each what it did: protected (with dry_run: would be), already, or listed with the reason. The registry may be in another schema. Raises 22023 when no registry is adopted, 53400 when the server''s lock table is too small for all of them.';

@@ -72,13 +72,22 @@ AS $$
 			decision_statement.relation, decision_statement.tenant_column)
 		WHEN 'tenant_or_shared' THEN pg_catalog.format('SELECT tenantguard.protect(%L, %L, shared_rows => true);',
 			decision_statement.relation, decision_statement.tenant_column)
+		WHEN 'derived' THEN pg_catalog.concat(
+			(SELECT pg_catalog.string_agg(pg_catalog.format('SELECT tenantguard.add_link(%L, %L, %L, %L, %L, %L); ',
+				l.relation, l.columns, l.parent, l.parent_columns, l.type_column, l.type_value), '')
+			 FROM tenantguard.links AS l WHERE l.relation = decision_statement.relation AND l.foreign_key IS NULL),
+			pg_catalog.format('SELECT tenantguard.derive(%L, %L);', decision_statement.relation,
+				COALESCE(
+					(SELECT pg_catalog.array_agg(l.foreign_key ORDER BY l.foreign_key) FROM tenantguard.links AS l
+					 WHERE l.relation = decision_statement.relation AND l.foreign_key IS NOT NULL),
+					(SELECT '{}'::name[] FROM tenantguard.links AS l WHERE l.relation = decision_statement.relation LIMIT 1))))
 		WHEN 'shared' THEN pg_catalog.format('SELECT tenantguard.share(%L);', decision_statement.relation)
 		WHEN 'exempt' THEN pg_catalog.format('SELECT tenantguard.exempt(%L, %L);',
 			decision_statement.relation, COALESCE(decision_statement.reason, ''))
 	END
 $$;
 COMMENT ON FUNCTION tenantguard.decision_statement(regclass, text, name, text) IS
-	'The call that brings a relation to a mode of tenant, tenant_or_shared, shared or exempt; NULL for others.';
+	'The call that brings a relation to a mode of tenant, tenant_or_shared, derived, shared or exempt; NULL for others.';
 
 CREATE FUNCTION tenantguard.migration_script(schema regnamespace, tenant_columns name[] DEFAULT NULL)
 RETURNS SETOF text

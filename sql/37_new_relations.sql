@@ -72,6 +72,17 @@ BEGIN
 		reason := 'column "%s" names the tenant in what it was made from';
 	END IF;
 
+	-- Of no tenant column, but of rows that have one. Keys that may be NULL are
+	-- for a person to judge.
+	IF candidates IS NULL AND models = '{}' AND may_protect
+		AND EXISTS (SELECT 1 FROM tenantguard.possible_links(relation) AS p WHERE p.complete) THEN
+		PERFORM tenantguard.require_table(relation);
+		PERFORM tenantguard.run_statements(ARRAY(SELECT s.* FROM tenantguard.derivation_statements(relation, NULL) AS s));
+		RAISE NOTICE 'new relation % is guarded', relation
+			USING DETAIL = pg_catalog.format('Found: its rows belong to those of %s that they refer to.', (
+				SELECT pg_catalog.string_agg(DISTINCT l.parent::text, ' and ') FROM tenantguard.recorded_links(relation) AS l));
+		RETURN false;
+	END IF;
 	IF may_protect AND certain AND pg_catalog.cardinality(candidates) = 1 THEN
 		PERFORM tenantguard.require_table(relation);
 		SELECT t.* INTO wanted FROM tenantguard.protection_target(relation, candidates[1], shared_rows) AS t;
@@ -93,4 +104,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.meet_relation(regclass, regclass[], boolean) IS
-	'Called by the library for each new relation and each new foreign key, with the guarded relations it was copied from. Where exactly one column is NOT NULL and tied to the tenant by a foreign key, or called like the tenant column of the original, the relation is protected, with a NOTICE, if it may be; otherwise a WARNING says what to do. Returns whether it is left to be classified. Silent before a registry is adopted or anything is declared, and about the bookkeeping of migration tools.';
+	'Called by the library for each new relation and each new foreign key, with the guarded relations it was copied from. Where exactly one column is NOT NULL and tied to the tenant by a foreign key, or called like the tenant column of the original, or where it has none and a foreign key that is NOT NULL leads to a guarded relation, the relation is protected, with a NOTICE, if it may be; otherwise a WARNING says what to do. Returns whether it is left to be classified. Silent before a registry is adopted or anything is declared, and about the bookkeeping of migration tools.';

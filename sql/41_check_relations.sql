@@ -24,7 +24,12 @@ INSERT INTO tenantguard.check_rule (code, severity, title) VALUES
 	('TG120', 'critical', 'triggers of the registry are missing or off'),
 	('TG121', 'critical', 'the registry cannot tell tenants apart'),
 	('TG122', 'critical', 'triggers of the extension''s own tables are missing or off'),
-	('TG123', 'notice', 'a relation that is gone is still recorded');
+	('TG123', 'notice', 'a relation that is gone is still recorded'),
+	('TG124', 'critical', 'a link of a derived relation leads nowhere'),
+	('TG125', 'warning', 'no foreign key states a link'),
+	('TG126', 'warning', 'rows of a derived relation may refer to nothing'),
+	('TG127', 'warning', 'no index begins with the columns of a link'),
+	('TG128', 'notice', 'a foreign key of a derived relation is not a link');
 
 CREATE FUNCTION tenantguard.under_bypass(reason text, statements text)
 RETURNS text
@@ -194,6 +199,89 @@ $$;
 COMMENT ON FUNCTION tenantguard.check_registry() IS
 	'Findings TG118 to TG123: the registry of tenants, and the extension''s own tables.';
 
+CREATE FUNCTION tenantguard.check_links(schema regnamespace)
+RETURNS SETOF tenantguard.finding
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH lead AS MATERIALIZED (
+		SELECT l.*, l.relation::text AS name,
+			pg_catalog.format('%s to %s', (
+				SELECT pg_catalog.string_agg(pg_catalog.quote_ident(u.name), ', ' ORDER BY u.place)
+				FROM pg_catalog.unnest(l.columns) WITH ORDINALITY AS u (name, place)), l.parent) AS words,
+			p.mode AS parent_mode, k.first, k.never_null,
+			pg_catalog.cardinality(l.columns) = k.found AND pg_catalog.cardinality(l.columns) = pg_catalog.cardinality(r.key) AS whole,
+			EXISTS (
+				SELECT 1 FROM pg_catalog.pg_index AS i
+				WHERE i.indrelid = l.parent AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+					AND i.indnkeyatts = pg_catalog.cardinality(r.key)
+					AND r.key @> (i.indkey::int2[])[0:i.indnkeyatts - 1]) AS is_key
+		FROM tenantguard.links AS l
+		JOIN tenantguard.guarded_relation AS g ON g.relid = l.relation AND g.mode = 'derived'
+		JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
+		LEFT JOIN tenantguard.guarded_relation AS p ON p.relid = l.parent
+		CROSS JOIN LATERAL (
+			SELECT pg_catalog.count(*) AS found, (pg_catalog.array_agg(a.attnum ORDER BY u.place))[1] AS first,
+				pg_catalog.bool_and(a.attnotnull) AND l.type_column IS NULL AS never_null
+			FROM pg_catalog.unnest(l.columns) WITH ORDINALITY AS u (name, place)
+			JOIN pg_catalog.pg_attribute AS a ON a.attrelid = l.relation AND a.attname = u.name AND NOT a.attisdropped
+		) AS k
+		CROSS JOIN LATERAL (
+			SELECT pg_catalog.array_agg(a.attnum) AS key
+			FROM pg_catalog.unnest(l.parent_columns) AS u (name)
+			JOIN pg_catalog.pg_attribute AS a ON a.attrelid = l.parent AND a.attname = u.name AND NOT a.attisdropped
+		) AS r
+		WHERE (check_links.schema IS NULL OR c.relnamespace = check_links.schema)
+			AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = l.relation)
+	)
+	SELECT 'TG124', l.name,
+		pg_catalog.format('%s: %s. Every access is refused (link_lost).', l.words,
+			CASE WHEN l.whole IS NOT TRUE THEN 'a column is gone'
+				WHEN l.parent_mode IS NULL OR l.parent_mode NOT IN ('tenant', 'tenant_or_shared', 'derived') THEN 'the parent is not guarded by tenant'
+				ELSE 'no unique index of the parent has these columns' END),
+		NULL
+	FROM lead AS l
+	WHERE l.whole IS NOT TRUE
+		OR COALESCE(l.parent_mode NOT IN ('tenant', 'tenant_or_shared', 'derived'), true)
+		OR (l.foreign_key IS NULL AND NOT l.is_key)
+	UNION ALL
+	SELECT 'TG125', l.name,
+		pg_catalog.format('%s: a row may refer to what is not there, or goes on to refer to what was deleted; nobody sees it then.', l.words),
+		CASE WHEN l.type_column IS NULL THEN pg_catalog.format('ALTER TABLE %s ADD FOREIGN KEY (%s) REFERENCES %s (%s);', l.name,
+			(SELECT pg_catalog.string_agg(pg_catalog.quote_ident(u.name), ', ' ORDER BY u.place)
+			 FROM pg_catalog.unnest(l.columns) WITH ORDINALITY AS u (name, place)), l.parent,
+			(SELECT pg_catalog.string_agg(pg_catalog.quote_ident(u.name), ', ' ORDER BY u.place)
+			 FROM pg_catalog.unnest(l.parent_columns) WITH ORDINALITY AS u (name, place))) END
+	FROM lead AS l
+	WHERE l.foreign_key IS NULL
+	UNION ALL
+	SELECT 'TG126', l.name, 'rows in which every link is NULL are nobody''s: no tenant sees them.', NULL
+	FROM lead AS l
+	GROUP BY l.name
+	HAVING NOT pg_catalog.bool_or(l.never_null)
+	UNION ALL
+	SELECT 'TG127', l.name,
+		pg_catalog.format('%s: a query for all rows of a tenant reads those of all.', l.words),
+		pg_catalog.format('CREATE INDEX CONCURRENTLY ON %s (%s);', l.name,
+			(SELECT pg_catalog.string_agg(pg_catalog.quote_ident(u.name), ', ' ORDER BY u.place)
+			 FROM pg_catalog.unnest(l.columns) WITH ORDINALITY AS u (name, place)))
+	FROM lead AS l
+	WHERE l.whole AND NOT EXISTS (
+		SELECT 1 FROM pg_catalog.pg_index AS i
+		WHERE i.indrelid = l.relation AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = l.first)
+	UNION ALL
+	SELECT 'TG128', d.name,
+		pg_catalog.format('%I leads to %s, whose rows may be another tenant''s than those of its links.', p.foreign_key, p.parent),
+		tenantguard.under_bypass('one more link', pg_catalog.format('SELECT tenantguard.derive(%L, %L);', d.name, ARRAY[p.foreign_key]))
+	FROM (SELECT DISTINCT l.relation, l.name FROM lead AS l) AS d
+	CROSS JOIN LATERAL tenantguard.possible_links(d.relation) AS p
+	WHERE NOT EXISTS (
+		SELECT 1 FROM lead AS l
+		WHERE l.relation = d.relation AND l.foreign_key = p.foreign_key)
+$$;
+COMMENT ON FUNCTION tenantguard.check_links(regnamespace) IS
+	'Findings TG124 to TG128 in the schema (NULL: in all): derived relations and the links that tie their rows to a tenant.';
+
 CREATE FUNCTION tenantguard.check_relations(schema regnamespace)
 RETURNS SETOF tenantguard.finding
 LANGUAGE sql STABLE
@@ -221,7 +309,7 @@ AS $$
 		SELECT c.conrelid AS relid, pg_catalog.min(c.confrelid::regclass::text) AS target
 		FROM pg_catalog.pg_constraint AS c
 		JOIN tenantguard.guarded_relation AS g ON g.relid = c.confrelid
-		WHERE c.contype = 'f' AND c.conparentid = 0 AND g.mode IN ('tenant', 'tenant_or_shared')
+		WHERE c.contype = 'f' AND c.conparentid = 0 AND g.mode IN ('tenant', 'tenant_or_shared', 'derived')
 		GROUP BY c.conrelid
 	),
 	-- Where the record was lost, the library goes by these.
@@ -277,7 +365,7 @@ AS $$
 				WHEN s.relid IS NOT NULL THEN pg_catalog.format('Column %I is called like a tenant column.', s.attname)
 				WHEN tenantguard.is_bookkeeping(r.relname) THEN 'It is called like the bookkeeping of a migration tool.'
 				WHEN t.relid IS NOT NULL THEN pg_catalog.format('It has no tenant column, and refers to rows of tenants in %s.', t.target)
-				ELSE 'It has no tenant column: use share() or exempt(), or add the column.'
+				ELSE 'It has no tenant column: use share() or exempt(), add a link or the column.'
 			END),
 		CASE
 			WHEN r.parent IS NOT NULL THEN pg_catalog.format('ALTER TABLE %s NO INHERIT %s;', r.name, r.parent::regclass)
@@ -286,6 +374,7 @@ AS $$
 			WHEN s.relid IS NOT NULL THEN pg_catalog.format('SELECT tenantguard.protect(%L, %L);', r.name, s.attname)
 			WHEN tenantguard.is_bookkeeping(r.relname) THEN
 				pg_catalog.format('SELECT tenantguard.exempt(%L, %L);', r.name, 'bookkeeping of a migration tool')
+			WHEN t.relid IS NOT NULL THEN pg_catalog.format('SELECT tenantguard.derive(%L);', r.name)
 		END
 	FROM rel AS r
 	LEFT JOIN supposed AS s ON s.relid = r.relid
@@ -420,7 +509,7 @@ AS $$
 	JOIN (
 		SELECT d.view, pg_catalog.string_agg(d.source::regclass::text, ', ' ORDER BY d.source::regclass::text) AS sources
 		FROM reads AS d
-		JOIN tenantguard.guarded_relation AS g ON g.relid = d.source AND g.mode IN ('tenant', 'root', 'tenant_or_shared')
+		JOIN tenantguard.guarded_relation AS g ON g.relid = d.source AND g.mode IN ('tenant', 'root', 'tenant_or_shared', 'derived')
 		GROUP BY d.view
 	) AS w ON w.view = r.relid
 	LEFT JOIN supposed AS s ON s.relid = r.relid
@@ -456,6 +545,8 @@ AS $$
 	FROM rel AS r
 	JOIN tenantguard.guarded_relation AS g ON g.relid = r.relid
 	WHERE r.mode = 'exempt' AND pg_catalog.btrim(COALESCE(g.reason, '')) = ''
+	UNION ALL
+	SELECT * FROM tenantguard.check_links(check_relations.schema)
 	UNION ALL
 	SELECT * FROM tenantguard.check_registry()
 $$;

@@ -23,14 +23,16 @@ RETURNS TABLE (mode text, name name, command "char", condition text, write_condi
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	-- The conditions are functions of the tenant column; '-' stands for the
-	-- constant of mode shared, NULL for none.
+	-- The conditions are functions of the tenant column, or of the whole row
+	-- where there is none; '-' stands for the constant of mode shared, NULL for
+	-- none.
 	VALUES
 		('tenant', 'tenantguard_tenant'::name, '*'::"char", 'visible', 'visible'),
 		('root', 'tenantguard_tenant', '*', 'visible', 'visible'),
 		('tenant_or_shared', 'tenantguard_tenant', '*', 'visible_or_shared', 'visible'),
 		('tenant_or_shared', 'tenantguard_update', 'w', 'visible', NULL),
 		('tenant_or_shared', 'tenantguard_delete', 'd', 'visible', NULL),
+		('derived', 'tenantguard_tenant', '*', 'visible_by_links', 'visible_by_links'),
 		('shared', 'tenantguard_insert', 'a', NULL, '-'),
 		('shared', 'tenantguard_update', 'w', '-', NULL),
 		('shared', 'tenantguard_delete', 'd', '-', NULL)
@@ -78,11 +80,13 @@ AS $$
 				OR NOT CASE
 					WHEN o.condition IS NULL THEN p.condition IS NULL
 					WHEN o.condition = '-' THEN COALESCE(p.condition = 'tenantguard.visible(NULL::text)', false)
+					WHEN r.mode = 'derived' THEN COALESCE(p.condition = pg_catalog.format('tenantguard.%s(%I.*)', o.condition, r.relname), false)
 					WHEN p.condition = pg_catalog.format('tenantguard.%s(%I)', o.condition, r.tenant_column) THEN true
 					ELSE tenantguard.is_our_condition(p.condition, o.condition, r.tenant_column) END
 				OR NOT CASE
 					WHEN o.write_condition IS NULL THEN p.write_condition IS NULL
 					WHEN o.write_condition = '-' THEN COALESCE(p.write_condition = 'tenantguard.visible(NULL::text)', false)
+					WHEN r.mode = 'derived' THEN COALESCE(p.write_condition = pg_catalog.format('tenantguard.%s(%I.*)', o.write_condition, r.relname), false)
 					WHEN p.write_condition = pg_catalog.format('tenantguard.%s(%I)', o.write_condition, r.tenant_column) THEN true
 					ELSE tenantguard.is_our_condition(p.write_condition, o.write_condition, r.tenant_column) END
 			AS changed

@@ -76,6 +76,7 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.record_relation(regclass, text, name, text, text),
 	tenantguard.forget_relation(regclass),
 	tenantguard.record_link(regclass, name[], regclass, name[], name, text),
+	tenantguard.inherit_links(regclass),
 	tenantguard.forget_links(regclass)
 TO PUBLIC;
 
@@ -88,6 +89,7 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.check_policies(regnamespace),
 	tenantguard.check_privileges(regnamespace),
 	tenantguard.check_registry(),
+	tenantguard.check_links(regnamespace),
 	tenantguard.check_relations(regnamespace),
 	tenantguard.check_roles(regnamespace),
 	tenantguard.check_stored_settings(),
@@ -135,7 +137,6 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.protect_one(regclass, text, name, boolean),
 	tenantguard.protection_statements(regclass, text, name, text),
 	tenantguard.protection_target(regclass, name, boolean),
-	tenantguard.record_link_statements(regclass, oid),
 	tenantguard.recorded_links(oid),
 	tenantguard.recorded_relation(regclass),
 	tenantguard.registry_key(),

@@ -242,6 +242,17 @@ tenantguard_record_link(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+TGUARD_SQL_FUNCTION(tenantguard_inherit_links);
+
+/* inherit_links(relation regclass) RETURNS void; nothing becomes weaker */
+Datum
+tenantguard_inherit_links(PG_FUNCTION_ARGS)
+{
+	demand_owner(PG_GETARG_OID(0));
+	tguard_links_inherit(PG_GETARG_OID(0));
+	PG_RETURN_VOID();
+}
+
 TGUARD_SQL_FUNCTION(tenantguard_forget_links);
 
 /* forget_links(relation regclass) RETURNS void: all links of the relation */

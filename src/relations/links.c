@@ -495,6 +495,54 @@ tguard_link_insert(Datum *declared, bool *absent)
 	tguard_catalog_invalidate(DatumGetObjectId(declared[Anum_link_relid - 1]));
 }
 
+/* Copy the links of one relation to another; false where there are none. */
+static bool
+copy_links(Oid source, Oid target)
+{
+	Relation	table;
+	SysScanDesc scan = open_links(Anum_link_relid, source,
+								  ShareRowExclusiveLock, &table);
+	HeapTuple	tuple;
+	bool		found = false;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Datum		values[Natts_link];
+		bool		nulls[Natts_link];
+
+		heap_deform_tuple(tuple, RelationGetDescr(table), values, nulls);
+		values[Anum_link_relid - 1] = ObjectIdGetDatum(target);
+		found = true;
+		if (source != target)
+			CatalogTupleInsert(table, heap_form_tuple(RelationGetDescr(table),
+													  values, nulls));
+	}
+	close_links(table, scan);
+	return found;
+}
+
+static bool
+inherit_from(Oid source, Oid target)
+{
+	ListCell   *lc;
+
+	if (copy_links(source, target))
+		return true;
+	foreach(lc, tguard_catalog_parents(source))
+	{
+		if (inherit_from(lfirst_oid(lc), target))
+			return true;
+	}
+	return false;
+}
+
+void
+tguard_links_inherit(Oid relid)
+{
+	if (inherit_from(relid, relid))
+		tguard_catalog_invalidate(relid);
+}
+
 static void
 remove_links(AttrNumber number, Oid relid)
 {

@@ -61,6 +61,12 @@ extern bool tguard_link_is_checked(Oid relid, const RelationLink *link);
 extern bool tguard_link_exists(const Datum *declared, const bool *absent);
 extern void tguard_link_insert(Datum *declared, bool *absent);
 
+/*
+ * Give a child without links of its own those of the nearest parent that has
+ * some.
+ */
+extern void tguard_links_inherit(Oid relid);
+
 /* Remove the links of a relation; with as_parent, those that lead to it, too. */
 extern void tguard_links_remove(Oid relid, bool as_parent);
 
