@@ -376,6 +376,7 @@ DECLARE
 		SELECT l FROM tenantguard.recorded_links(relation) AS l
 		WHERE (l.columns, l.parent) <> (columns, parent) OR l.type_value IS DISTINCT FROM type_value);
 	found	bigint := (SELECT pg_catalog.count(*) FROM tenantguard.recorded_links(relation));
+	member	regclass;
 BEGIN
 	PERFORM tenantguard.require_table(relation);
 	IF pg_catalog.cardinality(kept) = found THEN
@@ -390,11 +391,15 @@ BEGIN
 				HINT = 'Add another with tenantguard.add_link() first, or call tenantguard.unprotect().';
 	END IF;
 	PERFORM tenantguard.lock_relation(relation);
-	PERFORM tenantguard.forget_links(f.member::regclass),
-		(SELECT pg_catalog.count(tenantguard.record_link(f.member::regclass, k.columns, k.parent, k.parent_columns, k.type_column, k.type_value)::text)
-		 FROM pg_catalog.unnest(kept) AS k)
-	FROM tenantguard.table_family(relation) AS f
-	WHERE EXISTS (SELECT 1 FROM tenantguard.recorded_links(f.member));
+	FOR member IN
+		SELECT f.member::regclass
+		FROM tenantguard.table_family(relation) AS f
+		WHERE EXISTS (SELECT 1 FROM tenantguard.recorded_links(f.member))
+	LOOP
+		PERFORM tenantguard.forget_links(member);
+		PERFORM tenantguard.record_link(member, k.columns, k.parent, k.parent_columns, k.type_column, k.type_value)
+		FROM pg_catalog.unnest(kept) AS k;
+	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION tenantguard.drop_link(regclass, name[], regclass, text) IS
