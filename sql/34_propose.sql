@@ -176,6 +176,18 @@ BEGIN
 		FROM tenantguard.guarded_relation AS g
 		WHERE g.mode IN ('tenant', 'root', 'tenant_or_shared', 'derived')
 	),
+	-- Those of them that are certain: rules 1, 8 and 12 below.
+	sure AS MATERIALIZED (
+		SELECT g.relid::oid FROM tenantguard.guarded_relation AS g
+		UNION
+		SELECT p.relid
+		FROM pick AS p
+		JOIN field AS f ON f.relid = p.relid
+		WHERE p.fits AND p.attnotnull AND f.stated <= 1
+			AND CASE WHEN p.stated THEN true
+				ELSE p.tied AND f.tied = 1 AND classify.stated IS NULL
+					AND (f.rivals IS NULL OR p.called AND (p.usual OR NOT f.usual_rival)) END
+	),
 	-- The best foreign key from one table to another: one whose columns cannot
 	-- be NULL leads every row to its tenant.
 	edge AS MATERIALIZED (
@@ -221,8 +233,7 @@ BEGIN
 	),
 	derived AS MATERIALIZED (
 		SELECT DISTINCT ON (p.relid) p.relid, p.words, p.complete,
-			EXISTS (SELECT 1 FROM tenantguard.guarded_relation AS g WHERE g.relid = p.target)
-				OR (SELECT k.tied AND k.attnotnull FROM pick AS k WHERE k.relid = p.target) AS sure
+			p.target IN (SELECT s.relid FROM sure AS s) AS sure
 		FROM path AS p
 		ORDER BY p.relid, p.steps DESC
 	),

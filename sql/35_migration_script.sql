@@ -112,7 +112,8 @@ BEGIN
 		JOIN pg_catalog.pg_class AS r ON r.oid = c.relation
 		LEFT JOIN tenantguard.guarded_relation AS g ON g.relid = c.relation
 		WHERE c.mode IS DISTINCT FROM 'root'
-		ORDER BY o.place, r.relname
+		-- What is derived comes after all that it could be derived from.
+		ORDER BY c.mode IS NOT DISTINCT FROM 'derived', o.place, r.relname
 	LOOP
 		IF proposal.confidence = 'certain' THEN
 			IF proposal.reason <> 'already recorded' THEN
@@ -140,4 +141,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.migration_script(regnamespace, name[]) IS
-	'A script, one statement or comment in each row, that makes the record of this schema on a copy of it: the registry, then what was decided and what propose() with the same tenant_columns is certain of, in the order of foreign keys. What a person must decide is there as a comment, with the reason. Changes nothing. Raises 22023 when no registry is adopted.';
+	'A script, one statement or comment in each row, that makes the record of this schema on a copy of it: the registry, then what was decided and what propose() with the same tenant_columns is certain of, in the order of foreign keys, derived relations last. What a person must decide is there as a comment, with the reason. Changes nothing. Raises 22023 when no registry is adopted.';

@@ -30,7 +30,6 @@ SELECT count(*) > 0 AS protected FROM tenantguard.protect('customer_aud', 'tenan
 SELECT count(*) > 0 AS protected FROM tenantguard.protect('discount', 'tenant_id', shared_rows => true);
 SELECT count(*) > 0 AS shared FROM tenantguard.share('currency');
 SELECT FROM unnest('{databasechangelog,databasechangeloglock,hibernate_sequences,revinfo}'::regclass[]) AS t, tenantguard.exempt(t, 'of Hibernate and Liquibase');
-SELECT FROM unnest('{digital_product,physical_product,product_tags,"\"OrderItem\""}'::regclass[]) AS t, tenantguard.exempt(t, 'read by join with its parent only');
 SELECT tenantguard.assert_guarded('hibernate');
 -- The same decisions on another copy.
 SELECT * FROM tenantguard.migration_script('hibernate', :named);

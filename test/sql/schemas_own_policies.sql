@@ -29,7 +29,6 @@ SELECT relation, action FROM tenantguard.protect_all('pols') WHERE action <> 'li
 SET client_min_messages = error;
 SELECT count(*) > 0 AS protected FROM tenantguard.protect('files', 'tenant_id', shared_rows => true);
 SELECT count(*) > 0 AS shared FROM tenantguard.share('emojis');
-SELECT FROM tenantguard.exempt('card_emojis', 'no more than numbers');
 SELECT code, object FROM tenantguard.check('pols') WHERE severity = 'critical';
 SELECT polrelid::regclass AS relation, polname FROM pg_policy WHERE polname LIKE 'tenantguard\_%' AND polrelid IN ('notes'::regclass, 'boards'::regclass, 'cards'::regclass, 'salaries'::regclass, 'drafts'::regclass, 'secrets'::regclass) ORDER BY 1, 2;
 -- The same decisions on another copy.

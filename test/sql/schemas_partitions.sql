@@ -20,7 +20,6 @@ SELECT relation, mode, tenant_column, action FROM tenantguard.protect_all('telem
 SELECT count(*) > 0 AS protected FROM tenantguard.protect('retention', 'customer_id', shared_rows => true);
 SELECT count(*) > 0 AS shared FROM unnest('{firmware,partition_config}'::regclass[]) AS t, tenantguard.share(t);
 SELECT FROM tenantguard.exempt('migrations', 'of the migration tool');
-SELECT FROM tenantguard.exempt('device_firmware', 'no more than numbers');
 SELECT tenantguard.assert_guarded('telemetry');
 \set named '''{customer_id}'''
 -- The same decisions on another copy.
