@@ -20,6 +20,7 @@
 #define REASON_CONTEXT_SOURCE	"context_source"
 #define REASON_FOREIGN_TENANT	"foreign_tenant"
 #define REASON_FOREIGN_CONFLICT "foreign_conflict"
+#define REASON_FOREIGN_REFERENCE "foreign_reference"
 #define REASON_SHARED			"shared_read_only"
 #define REASON_ROOT				"root_immutable"
 #define REASON_PLAN_MISMATCH	"plan_mismatch"

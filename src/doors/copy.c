@@ -125,7 +125,7 @@ static uint64
 copy_from(Oid relid, CopyStmt *statement, const char *queryString,
 		  QueryEnvironment *queryEnv)
 {
-	int			depth = tguard_reference_enter_utility(false);
+	int			depth = tguard_reference_enter_utility((Node *) statement);
 	ParseState *pstate = make_parsestate(NULL);
 	uint64		processed;
 

@@ -51,7 +51,7 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 			  ParamListInfo params, QueryEnvironment *queryEnv,
 			  DestReceiver *dest, QueryCompletion *qc)
 {
-	int			depth = tguard_reference_enter_utility(tguard_reference_validates(statement));
+	int			depth = tguard_reference_enter_utility(statement);
 	bool		keeps = tguard_plan_keeps;
 	bool		watched = tguard_own_code_watched;
 

@@ -160,7 +160,7 @@ tguard_plan_begin(Query *query, bool custom)
 		lookup_relation = InvalidOid;
 	}
 	else if (error_context_stack != NULL && tguard_reference_is_likely() &&
-			 tguard_reference_is_planning(query))
+			 tguard_reference_prepare(query))
 		state->purpose = PLAN_REFERENCE;
 	else if (tguard_enforce == ENFORCE_LOG)
 		(void) decide(state);

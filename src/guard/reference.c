@@ -59,6 +59,7 @@ typedef struct CallFrame
 								 * behalf */
 	bool		noforce;		/* a utility call that began under the flag */
 	bool		validates;		/* a statement that validates keys */
+	bool		loads;			/* COPY, which checks its own rows */
 } CallFrame;
 
 /*
@@ -70,7 +71,7 @@ static int	frame_count = 0;
 static int	frame_space = 0;
 
 static int
-enter(const PlannedStmt *plan, bool validates)
+enter(const PlannedStmt *plan, Node *statement)
 {
 	CallFrame  *frame;
 
@@ -94,20 +95,21 @@ enter(const PlannedStmt *plan, bool validates)
 		frame->cascaded = NIL;
 	}
 	frame->noforce = plan == NULL && InNoForceRLSOperation();
-	frame->validates = validates;
+	frame->validates = statement && tguard_reference_validates(statement);
+	frame->loads = statement && IsA(statement, CopyStmt);
 	return frame_count++;
 }
 
 int
 tguard_reference_enter_executor(const PlannedStmt *plan)
 {
-	return enter(plan, false);
+	return enter(plan, NULL);
 }
 
 int
-tguard_reference_enter_utility(bool validates)
+tguard_reference_enter_utility(Node *statement)
 {
-	return enter(NULL, validates);
+	return enter(NULL, statement);
 }
 
 void
@@ -227,9 +229,13 @@ strip_casts(Node *node)
 	}
 }
 
-/* The columns that are compared with parameters; NULL where anything else is. */
+/*
+ * The columns that are compared with parameters; NULL where anything else is.
+ * The server writes the side that is referred to on the left, so a column
+ * there means that the row referred to is looked up ("on_parent").
+ */
 static Bitmapset *
-compared_columns(Query *query)
+compared_columns(Query *query, bool *on_parent)
 {
 	List	   *quals = make_ands_implicit((Expr *) query->jointree->quals);
 	Bitmapset  *result = NULL;
@@ -245,7 +251,9 @@ compared_columns(Query *query)
 			return NULL;
 		left = strip_casts(linitial(clause->args));
 		right = strip_casts(lsecond(clause->args));
-		if (IsA(right, Var))
+		if (lc == list_head(quals))
+			*on_parent = IsA(left, Var);
+		if (!*on_parent)
 		{
 			Node	   *swap = left;
 
@@ -309,57 +317,69 @@ caller_changes(Oid relid)
 	return false;
 }
 
+static bool
+has_columns(HeapTuple tuple, TupleDesc desc, AttrNumber side,
+			Bitmapset *columns)
+{
+	bool		isnull;
+	Datum		numbers = heap_getattr(tuple, side, desc, &isnull);
+
+	return bms_equal(columns, columns_of_array(numbers));
+}
+
 /*
  * Does a foreign key explain the query?  A check looks at either side, and at
  * the end of a transaction no statement asks for it.  A cascade changes the
- * referencing side, because the referenced one was changed.
+ * referencing side, because the referenced one was changed.  A look-up of the
+ * other row is also made for a row that was referred to and has gone.
  */
 static bool
 explains(HeapTuple tuple, TupleDesc desc, Query *query, Oid relid,
-		 Bitmapset *columns)
+		 Bitmapset *columns, bool on_parent)
 {
 	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 	bool		check = query->commandType == CMD_SELECT;
 	bool		ended = frame_count == 0 ||
 	frames[frame_count - 1].plan == NULL;
-	bool		isnull;
 
 	if (form->contype != CONSTRAINT_FOREIGN)
 		return false;
-	if (form->conrelid == relid &&
-		bms_equal(columns,
-				  columns_of_array(heap_getattr(tuple, Anum_pg_constraint_conkey,
-												desc, &isnull))))
-		return (check && ended) || caller_changes(form->confrelid);
-	return check && form->confrelid == relid &&
-		bms_equal(columns,
-				  columns_of_array(heap_getattr(tuple, Anum_pg_constraint_confkey,
-												desc, &isnull))) &&
-		(ended || caller_changes(form->conrelid));
+	if (on_parent)
+		return check && form->confrelid == relid &&
+			has_columns(tuple, desc, Anum_pg_constraint_confkey, columns) &&
+			(ended || caller_changes(form->conrelid) ||
+			 caller_changes(form->confrelid));
+	return form->conrelid == relid &&
+		has_columns(tuple, desc, Anum_pg_constraint_conkey, columns) &&
+		((check && ended) || caller_changes(form->confrelid));
 }
 
 /*
  * Does the query find its rows by one side of a foreign key, on behalf of the
  * other?  The catalog is read through; the server caches the plans that this
- * is asked for.
+ * is asked for.  Returns such a key, or InvalidOid.
  */
-static bool
-works_by_key(Query *query)
+static Oid
+find_key(Query *query, bool *on_parent)
 {
-	Bitmapset  *columns = compared_columns(query);
+	Bitmapset  *columns = compared_columns(query, on_parent);
 	RangeTblEntry *rte = linitial(query->rtable);
 	Relation	constraints;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	bool		found = false;
+	Oid			found = InvalidOid;
 
 	if (columns == NULL || rte->rtekind != RTE_RELATION)
-		return false;
+		return InvalidOid;
 	constraints = table_open(ConstraintRelationId, AccessShareLock);
 	scan = systable_beginscan(constraints, InvalidOid, false, NULL, 0, NULL);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found = explains(tuple, RelationGetDescr(constraints), query,
-						 rte->relid, columns);
+	while (!OidIsValid(found) &&
+		   HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (explains(tuple, RelationGetDescr(constraints), query, rte->relid,
+					 columns, *on_parent))
+			found = ((Form_pg_constraint) GETSTRUCT(tuple))->oid;
+	}
 	systable_endscan(scan);
 	table_close(constraints, AccessShareLock);
 	return found;
@@ -456,8 +476,25 @@ tguard_reference_is_likely(void)
 	return learning || InNoForceRLSOperation() || is_validating();
 }
 
+/* The query of a check or of a cascade. */
+static bool
+prepare_by_key(Query *query)
+{
+	bool		on_parent = false;
+	Oid			key;
+
+	if (!has_plain_shape(query, 1) || !has_key_purpose(query) ||
+		!is_called_by_server())
+		return false;
+	key = find_key(query, &on_parent);
+	if (!OidIsValid(key))
+		return false;
+	tguard_reference_hold(query, key, on_parent);
+	return true;
+}
+
 bool
-tguard_reference_is_planning(Query *query)
+tguard_reference_prepare(Query *query)
 {
 	if (learning)
 	{
@@ -465,11 +502,17 @@ tguard_reference_is_planning(Query *query)
 		return false;
 	}
 	if (InNoForceRLSOperation())
-		return has_plain_shape(query, 1) && has_key_purpose(query) &&
-			is_called_by_server() && works_by_key(query);
+		return prepare_by_key(query);
 	return is_validating() && query->commandType == CMD_SELECT &&
 		has_plain_shape(query, 2) && is_called_by_server() &&
 		validates_key(query);
+}
+
+bool
+tguard_reference_is_immediate(void)
+{
+	return frame_count > 0 && (frames[frame_count - 1].plan != NULL ||
+							   frames[frame_count - 1].loads);
 }
 
 void

@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "guard/plan.h"
+#include "guard/reference.h"
 #include "guard/row_filter.h"
 #include "guard/visible.h"
 #include "nodes/makefuncs.h"
@@ -209,6 +210,10 @@ check_tenant(FunctionCallInfo fcinfo, TenantKeyKind kind)
 	bool		isnull = PG_ARGISNULL(0);
 	RowCheck	what = PG_GETARG_INT32(2);
 
+	if (what >= CHECK_PARENT)
+		return tguard_reference_admits(kind, isnull,
+									   isnull ? 0 : PG_GETARG_DATUM(0),
+									   PG_GETARG_OID(1), what);
 	if (identity && !isnull &&
 		tguard_identity_matches(identity, kind, PG_GETARG_DATUM(0)))
 		return true;
@@ -252,7 +257,8 @@ tenantguard_check_links(PG_FUNCTION_ARGS)
  * visible(column) RETURNS boolean: is it the tenant, or is a bypass open?
  * visible_or_shared(column) RETURNS boolean: the same, or NULL.
  * check_tenant(column, oid, integer) RETURNS boolean: true, or error
- * foreign_tenant or foreign_conflict.
+ * foreign_tenant or foreign_conflict; for a foreign key's query whether it may
+ * meet the row, or error foreign_reference.
  */
 #define TYPED_FUNCTIONS(suffix, kind) \
 TGUARD_SQL_FUNCTION(tenantguard_visible_##suffix); \

@@ -11,7 +11,10 @@ typedef enum RowCheck
 	CHECK_NEW,					/* a row that is written */
 	CHECK_ROOT,					/* a new row of the root: a sign-up has no
 								 * tenant */
-	CHECK_CONFLICT				/* the row that ON CONFLICT met */
+	CHECK_CONFLICT,				/* the row that ON CONFLICT met */
+	CHECK_PARENT,				/* a row that a foreign key refers to, */
+	CHECK_PARENT_OR_SHARED,		/* be it one of no tenant */
+	CHECK_CASCADE				/* a row that a foreign key would change */
 } RowCheck;
 
 /* Is this function visible() or visible_or_shared(), for whatever type? */

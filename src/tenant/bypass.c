@@ -57,6 +57,9 @@ typedef struct Visit
 	bool		entered;
 } Visit;
 
+/* The last transaction in which a lease was closed. */
+static LocalTransactionId closed_lxid = InvalidLocalTransactionId;
+
 static Visit *visits = NULL;	/* innermost first, in TopTransactionContext */
 static uint32 serial = 1;
 
@@ -89,6 +92,7 @@ close_lease(void)
 	if (!lease.open)
 		return;
 	log_lease("closed");
+	closed_lxid = MyProc ? tguard_lxid(MyProc) : InvalidLocalTransactionId;
 	lease.open = false;
 	lease.entered = false;
 	serial++;
@@ -157,6 +161,12 @@ tguard_bypass_is_held(void)
 {
 	return lease_is_open() || tguard_mode() == MODE_BYPASS ||
 		allows_reentry();
+}
+
+bool
+tguard_bypass_was_held(void)
+{
+	return closed_lxid == tguard_lxid(MyProc) || tguard_bypass_is_held();
 }
 
 void

@@ -34,6 +34,9 @@ extern bool tguard_bypass_stands(void);
  */
 extern bool tguard_bypass_is_held(void);
 
+/* Was it so at any moment of this transaction? */
+extern bool tguard_bypass_was_held(void);
+
 /* Write a statement that runs under the bypass to the server log. */
 extern void tguard_bypass_log(const char *statement);
 

@@ -293,6 +293,12 @@ tguard_context_peek(void)
 	return live && counts_now(live) ? &live->identity : NULL;
 }
 
+const TenantIdentity *
+tguard_context_bound(void)
+{
+	return tguard_context_is_pinned() ? pinned : tguard_context_peek();
+}
+
 void
 tguard_context_complain(void)
 {

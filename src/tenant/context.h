@@ -20,6 +20,12 @@ extern void tguard_context_assign(const char *newval, void *extra);
 extern const TenantIdentity *tguard_context_peek(void);
 
 /*
+ * The tenant that this transaction has worked for, or else the one that counts
+ * right now, or NULL; never an error.
+ */
+extern const TenantIdentity *tguard_context_bound(void);
+
+/*
  * The tenant for an access to guarded rows.  Verifies it with the registry
  * and pins it: from here on the transaction can have no other.  Returns NULL
  * only where tenantguard.missing_context = empty and no tenant is set.

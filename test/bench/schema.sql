@@ -70,6 +70,17 @@ SELECT CASE :'key' WHEN 'org_id, id' THEN 'org_id, task_id'
 \gset
 CREATE INDEX ON comments (:task_key);
 
+-- A foreign key that does not hold the tenant, and the same table without it.
+CREATE TABLE cards (org_id bigint NOT NULL, id bigint PRIMARY KEY,
+    title text NOT NULL);
+CREATE INDEX ON cards (org_id);
+CREATE TABLE loose (org_id bigint NOT NULL, id bigint NOT NULL,
+    card_id bigint NOT NULL, PRIMARY KEY (:key));
+CREATE TABLE tied (LIKE loose INCLUDING ALL,
+    FOREIGN KEY (card_id) REFERENCES cards ON DELETE CASCADE);
+CREATE INDEX ON tied (card_id);
+INSERT INTO cards SELECT org_id, id, title FROM tickets;
+
 SELECT format('bench_%s', :'schema') AS role
 \gset
 CREATE ROLE :role LOGIN;
@@ -80,4 +91,4 @@ GRANT ALL ON ALL TABLES IN SCHEMA :schema TO :role;
 VACUUM (FREEZE, ANALYZE) many;
 \endif
 VACUUM (FREEZE, ANALYZE) tickets, readings, parted, projects, users, labels,
-    tasks, comments;
+    tasks, comments, cards, loose, tied;

@@ -1,0 +1,205 @@
+/*
+ * reference_rows.c
+ *	  Which rows a foreign key's own queries may meet.
+ *
+ * reference.c lets these queries pass unfiltered, since a foreign key has to
+ * see every row.  But a key that does not hold the tenant could then point at
+ * another tenant's row, and a cascade could remove one.  So each query gets one
+ * condition more, which asks check_tenant() whose the row is that was found:
+ *
+ * The look-up of the row that is referred to does not find another tenant's.
+ * The server goes on as if it were not there: the same error, for the same
+ * constraint, in the same words.
+ *
+ * A cascade, SET NULL or SET DEFAULT finds all rows and is refused at the
+ * first that is another tenant's.  Triggers have not seen that row by then.
+ *
+ * Two get no condition.  The query that asks whether a row is still referred
+ * to sees every row; its error tells the tenant's own key.  And the registry
+ * may be referred to by whoever deals with another tenant, a partner or a
+ * payee: such a key cannot hold the tenant, and only a bypass deletes a tenant.
+ *
+ * The server keeps these plans for the session, across tenants and bypasses.
+ * So the plan is the same for all, and the function decides when it runs.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "base/errors.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_type.h"
+#include "guard/reference.h"
+#include "guard/row_filter.h"
+#include "nodes/makefuncs.h"
+#include "tcop/tcopprot.h"
+#include "tenant/bypass.h"
+#include "tenant/context.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* ---------------------------------------------------------------------
+ * Planning
+ * ---------------------------------------------------------------------
+ */
+
+/* Does a column of the relation's own say whose a row is? */
+static bool
+has_tenant_column(const GuardedRelation *relation)
+{
+	return relation->mode == RELATION_TENANT ||
+		relation->mode == RELATION_TENANT_OR_SHARED ||
+		relation->mode == RELATION_ROOT;
+}
+
+static Node *
+make_condition(const GuardedRelation *relation, Oid object, RowCheck what)
+{
+	Const	   *code = makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+								 Int32GetDatum(what), false, true);
+	Const	   *oid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
+								ObjectIdGetDatum(object), false, true);
+
+	return (Node *)
+		makeFuncExpr(tguard_extension()->check_tenant[relation->kind], BOOLOID,
+					 list_make3(tguard_filter_column(relation, 1), oid, code),
+					 InvalidOid, relation->collation, COERCE_EXPLICIT_CALL);
+}
+
+/*
+ * The key's own conditions become the first security qual, so that the planner
+ * asks about no row but those that they find.
+ */
+static void
+add_condition(Query *query, Node *condition)
+{
+	RangeTblEntry *rte = linitial(query->rtable);
+
+	rte->securityQuals = lcons(query->jointree->quals, rte->securityQuals);
+	query->jointree->quals = condition;
+}
+
+void
+tguard_reference_hold(Query *query, Oid constraint, bool on_parent)
+{
+	RangeTblEntry *rte = linitial(query->rtable);
+	GuardedRelation relation = *tguard_relation(rte->relid);
+
+	if (!has_tenant_column(&relation) ||
+		(query->commandType == CMD_SELECT &&
+		 (!on_parent || relation.mode == RELATION_ROOT)))
+		return;
+	if (relation.lost)
+	{
+		/* a plan of a bypass does not outlive it */
+		if (tguard_mode() != MODE_BYPASS)
+			tguard_relation_demand_column(&relation);
+		return;
+	}
+	if (query->commandType != CMD_SELECT)
+		add_condition(query, make_condition(&relation, constraint,
+											CHECK_CASCADE));
+	else
+		add_condition(query, make_condition(&relation, rte->relid,
+											relation.mode == RELATION_TENANT_OR_SHARED ?
+											CHECK_PARENT_OR_SHARED : CHECK_PARENT));
+}
+
+/* ---------------------------------------------------------------------
+ * Execution
+ * ---------------------------------------------------------------------
+ */
+
+/* tenantguard.enforce = log: one line for a statement's rows of one kind. */
+static void
+report(Oid object, RowCheck what)
+{
+	static TimestampTz reported_at = 0;
+	static Oid	reported_object = InvalidOid;
+
+	if (reported_at == GetCurrentStatementStartTimestamp() &&
+		reported_object == object)
+		return;
+	reported_at = GetCurrentStatementStartTimestamp();
+	reported_object = object;
+	tguard_bypass_report(what == CHECK_CASCADE ?
+						 psprintf("refuse (" REASON_FOREIGN_REFERENCE ": constraint %s reaches rows of other tenants)",
+								  get_constraint_name(object)) :
+						 psprintf("refuse (" REASON_FOREIGN_REFERENCE ": a reference to a row of another tenant in %s)",
+								  get_rel_name(object)),
+						 debug_query_string);
+}
+
+/* As the server says it where a row is still referred to. */
+static void
+refuse_cascade(Oid constraint)
+{
+	HeapTuple	tuple = SearchSysCache1(CONSTROID,
+										ObjectIdGetDatum(constraint));
+	Form_pg_constraint form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", constraint);
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("update or delete on table \"%s\" violates foreign key constraint \"%s\" on table \"%s\"",
+					get_rel_name(form->confrelid), NameStr(form->conname),
+					get_rel_name(form->conrelid)),
+			 errdetail(REASON_FOREIGN_REFERENCE ": rows of table \"%s\" that are not the tenant's would change with it.",
+					   get_rel_name(form->conrelid)),
+			 err_generic_string(PG_DIAG_SCHEMA_NAME,
+								get_namespace_name(get_rel_namespace(form->conrelid))),
+			 err_generic_string(PG_DIAG_TABLE_NAME,
+								get_rel_name(form->conrelid)),
+			 err_generic_string(PG_DIAG_CONSTRAINT_NAME,
+								NameStr(form->conname)),
+			 errhint("Repair the rows under tenantguard.begin_bypass(); a foreign key that holds the tenant column cannot cross.")));
+}
+
+/* A row that is not the tenant's, while a tenant or nothing is in force. */
+static bool
+judge(Oid object, RowCheck what, bool has_tenant)
+{
+	if (what == CHECK_CASCADE)
+	{
+		if (!has_tenant)
+			tguard_context_complain();
+		refuse_cascade(object);
+	}
+	return !has_tenant;
+}
+
+/*
+ * A transaction that goes from tenant to tenant under a bypass leaves checks of
+ * all of them to its end, and the key's values do not tell whose each is.
+ */
+static bool
+is_anybodys(void)
+{
+	return !tguard_reference_is_immediate() && tguard_bypass_was_held();
+}
+
+bool
+tguard_reference_admits(TenantKeyKind kind, bool isnull, Datum value,
+						Oid object, RowCheck what)
+{
+	const TenantIdentity *identity = tguard_context_bound();
+
+	if (isnull ? what == CHECK_PARENT_OR_SHARED :
+		(identity && tguard_identity_matches(identity, kind, value)))
+		return true;
+	switch (tguard_mode())
+	{
+		case MODE_BYPASS:
+			return true;
+		case MODE_REPORT:
+			if (identity || what == CHECK_CASCADE)
+				report(object, what);
+			return true;
+		case MODE_GUARD:
+			break;
+	}
+	return (what != CHECK_CASCADE && is_anybodys()) ||
+		judge(object, what, identity != NULL);
+}
