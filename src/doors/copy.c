@@ -24,6 +24,7 @@
 #include "doors/doors.h"
 #include "executor/executor.h"
 #include "guard/copy_from.h"
+#include "guard/neutral.h"
 #include "guard/reference.h"
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
@@ -125,15 +126,19 @@ static uint64
 copy_from(Oid relid, CopyStmt *statement, const char *queryString,
 		  QueryEnvironment *queryEnv)
 {
-	int			depth = tguard_reference_enter_utility((Node *) statement);
+	ErrorContextCallback callback;
+	int			depth;
 	ParseState *pstate = make_parsestate(NULL);
 	uint64		processed;
 
+	tguard_neutral_begin(&callback);
+	depth = tguard_reference_enter_utility((Node *) statement);
 	pstate->p_sourcetext = queryString;
 	pstate->p_queryEnv = queryEnv;
 	processed = tguard_copy_from(pstate, relid, copyObject(statement));
 	free_parsestate(pstate);
 	tguard_reference_leave(depth);
+	tguard_neutral_end(&callback);
 	return processed;
 }
 

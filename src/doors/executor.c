@@ -14,6 +14,7 @@
 #include "base/settings.h"
 #include "doors/doors.h"
 #include "executor/executor.h"
+#include "guard/neutral.h"
 #include "guard/plan.h"
 #include "guard/reference.h"
 #include "guard/report.h"
@@ -94,6 +95,7 @@ run(TGUARD_RUN_ARGS)
 static pg_noinline void
 run_asked(TGUARD_RUN_ARGS)
 {
+	ErrorContextCallback callback;
 	int			depth;
 
 	if (queryDesc->plannedstmt->invalItems != NIL)
@@ -103,9 +105,11 @@ run_asked(TGUARD_RUN_ARGS)
 		run(TGUARD_RUN_PASS);
 		return;
 	}
+	tguard_neutral_begin(&callback);
 	depth = tguard_reference_enter_executor(queryDesc->plannedstmt);
 	run(TGUARD_RUN_PASS);
 	tguard_reference_leave(depth);
+	tguard_neutral_end(&callback);
 }
 
 static pg_noinline void
@@ -129,13 +133,18 @@ guard_run(TGUARD_RUN_ARGS)
 		next_run(TGUARD_RUN_PASS);
 }
 
+/* Constraints that can be deferred are checked here, after the triggers. */
 static pg_noinline void
 finish_writing(QueryDesc *queryDesc)
 {
-	int			depth = tguard_reference_enter_executor(queryDesc->plannedstmt);
+	ErrorContextCallback callback;
+	int			depth;
 
+	tguard_neutral_begin(&callback);
+	depth = tguard_reference_enter_executor(queryDesc->plannedstmt);
 	next_finish(queryDesc);
 	tguard_reference_leave(depth);
+	tguard_neutral_end(&callback);
 }
 
 static void

@@ -9,6 +9,7 @@
 #include "doors/doors.h"
 #include "guard/copy_to.h"
 #include "guard/ddl_rules.h"
+#include "guard/neutral.h"
 #include "guard/own_code.h"
 #include "guard/own_objects.h"
 #include "guard/plan.h"
@@ -51,10 +52,13 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 			  ParamListInfo params, QueryEnvironment *queryEnv,
 			  DestReceiver *dest, QueryCompletion *qc)
 {
-	int			depth = tguard_reference_enter_utility(statement);
 	bool		keeps = tguard_plan_keeps;
 	bool		watched = tguard_own_code_watched;
+	ErrorContextCallback callback;
+	int			depth;
 
+	tguard_neutral_begin(&callback);
+	depth = tguard_reference_enter_utility(statement);
 	tguard_plan_keeps = keeps || keeps_rows(statement);
 	tguard_own_code_watched = watched || tguard_own_code_computes(statement);
 	PG_TRY();
@@ -69,6 +73,7 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 		tguard_own_code_watched = watched;
 	}
 	PG_END_TRY();
+	tguard_neutral_end(&callback);
 }
 
 static pg_noinline void

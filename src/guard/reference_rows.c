@@ -139,7 +139,9 @@ refuse_cascade(Oid constraint)
 	Form_pg_constraint form;
 
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for constraint %u", constraint);
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("constraint with OID %u does not exist", constraint)));
 	form = (Form_pg_constraint) GETSTRUCT(tuple);
 	ereport(ERROR,
 			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
