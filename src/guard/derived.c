@@ -608,6 +608,15 @@ tguard_derived_filter(PlannerInfo *root, Index varno,
 	return result;
 }
 
+Expr *
+tguard_derived_visible(Query *query, Index varno,
+					   const GuardedRelation *relation)
+{
+	demand_parents(relation);
+	query->hasSubLinks = true;
+	return make_visible(relation->relid, relation->links, varno, false, true);
+}
+
 /* What the server's own foreign keys do not ask of a written row. */
 static List *
 make_unchecked(const GuardedRelation *relation, Index varno)

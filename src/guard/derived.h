@@ -20,8 +20,14 @@ extern List *tguard_derived_filter(PlannerInfo *root, Index varno,
 								   bool for_write, bool one_by_one);
 
 /*
- * The same as an expression for a query that is not planned yet, to be asked
- * of a row that is written: is it the tenant's?  "all" asks each link; else
+ * The same as an expression for a query that is not planned yet: does the
+ * tenant see the row?
+ */
+extern Expr *tguard_derived_visible(Query *query, Index varno,
+									const GuardedRelation *relation);
+
+/*
+ * The same for a row that is written: is it the tenant's?  "all" asks each link; else
  * only what the server's own foreign keys do not: whether a link speaks at
  * all, and links without a key.  NULL where nothing is left to ask.
  */

@@ -491,6 +491,8 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 			if (!tguard_reference_is_running())
 				refuse_plan("it is the query of a foreign key.");
 			tguard_reference_note_start(queryDesc->plannedstmt);
+			if (queryDesc->plannedstmt->subplans != NIL)
+				tguard_tenant_bind_unpinned(queryDesc);
 			break;
 		case PLAN_LOOKUP:
 			if (!tguard_lookup_is_running())

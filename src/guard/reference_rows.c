@@ -29,6 +29,7 @@
 #include "base/errors.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
+#include "guard/derived.h"
 #include "guard/reference.h"
 #include "guard/row_filter.h"
 #include "nodes/makefuncs.h"
@@ -43,27 +44,64 @@
  * ---------------------------------------------------------------------
  */
 
-/* Does a column of the relation's own say whose a row is? */
-static bool
-has_tenant_column(const GuardedRelation *relation)
+/* check_tenant(whose a row is, object, what) */
+static Node *
+ask(TenantKeyKind kind, Oid collation, Expr *tenant, Oid object, RowCheck what)
 {
-	return relation->mode == RELATION_TENANT ||
-		relation->mode == RELATION_TENANT_OR_SHARED ||
-		relation->mode == RELATION_ROOT;
+	Const	   *oid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
+								ObjectIdGetDatum(object), false, true);
+	Const	   *code = makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+								 Int32GetDatum(what), false, true);
+
+	return (Node *) makeFuncExpr(tguard_extension()->check_tenant[kind],
+								 BOOLOID, list_make3(tenant, oid, code),
+								 InvalidOid, collation, COERCE_EXPLICIT_CALL);
+}
+
+/*
+ * Of a row that is tied by links it is asked whether the tenant sees it.
+ * Where not, check_tenant() knows if that matters now.
+ */
+static Node *
+ask_links(Query *query, const GuardedRelation *relation)
+{
+	Expr	   *visible = tguard_derived_visible(query, 1, relation);
+	Const	   *nobody = makeNullConst(INT8OID, -1, InvalidOid);
+
+	return (Node *)
+		makeBoolExpr(OR_EXPR,
+					 list_make2(visible, ask(KEY_INT8, InvalidOid,
+											 (Expr *) nobody, relation->relid,
+											 CHECK_PARENT)), -1);
 }
 
 static Node *
-make_condition(const GuardedRelation *relation, Oid object, RowCheck what)
+ask_parent(Query *query, const GuardedRelation *relation)
 {
-	Const	   *code = makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
-								 Int32GetDatum(what), false, true);
-	Const	   *oid = makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
-								ObjectIdGetDatum(object), false, true);
+	if (relation->mode == RELATION_DERIVED)
+		return ask_links(query, relation);
+	return ask(relation->kind, relation->collation,
+			   tguard_filter_column(relation, 1), relation->relid,
+			   relation->mode == RELATION_TENANT_OR_SHARED ?
+			   CHECK_PARENT_OR_SHARED : CHECK_PARENT);
+}
 
-	return (Node *)
-		makeFuncExpr(tguard_extension()->check_tenant[relation->kind], BOOLOID,
-					 list_make3(tguard_filter_column(relation, 1), oid, code),
-					 InvalidOid, relation->collation, COERCE_EXPLICIT_CALL);
+/*
+ * The parents of a row that is tied by links may have gone in this very
+ * statement, and a cascade comes from one that was the tenant's.
+ */
+static Node *
+ask_cascade(Query *query, const GuardedRelation *relation, Oid constraint)
+{
+	TenantKeyKind kind;
+	Oid			collation;
+	Expr	   *tenant = tguard_derived_tenant(query, 1, relation, &kind,
+											   &collation);
+
+	return tenant == NULL ? NULL :
+		ask(kind, collation, tenant, constraint,
+			relation->mode == RELATION_DERIVED ? CHECK_CASCADE_OR_LOST :
+			CHECK_CASCADE);
 }
 
 /*
@@ -82,12 +120,13 @@ add_condition(Query *query, Node *condition)
 void
 tguard_reference_hold(Query *query, Oid constraint, bool on_parent)
 {
-	RangeTblEntry *rte = linitial(query->rtable);
-	GuardedRelation relation = *tguard_relation(rte->relid);
+	GuardedRelation relation =
+	*tguard_relation(linitial_node(RangeTblEntry, query->rtable)->relid);
+	bool		looks_up = query->commandType == CMD_SELECT;
+	Node	   *condition = NULL;
 
-	if (!has_tenant_column(&relation) ||
-		(query->commandType == CMD_SELECT &&
-		 (!on_parent || relation.mode == RELATION_ROOT)))
+	if (!tguard_mode_filters(relation.mode) ||
+		(looks_up && (!on_parent || relation.mode == RELATION_ROOT)))
 		return;
 	if (relation.lost)
 	{
@@ -96,13 +135,10 @@ tguard_reference_hold(Query *query, Oid constraint, bool on_parent)
 			tguard_relation_demand_column(&relation);
 		return;
 	}
-	if (query->commandType != CMD_SELECT)
-		add_condition(query, make_condition(&relation, constraint,
-											CHECK_CASCADE));
-	else
-		add_condition(query, make_condition(&relation, rte->relid,
-											relation.mode == RELATION_TENANT_OR_SHARED ?
-											CHECK_PARENT_OR_SHARED : CHECK_PARENT));
+	condition = looks_up ? ask_parent(query, &relation) :
+		ask_cascade(query, &relation, constraint);
+	if (condition)
+		add_condition(query, condition);
 }
 
 /* ---------------------------------------------------------------------
@@ -122,7 +158,7 @@ report(Oid object, RowCheck what)
 		return;
 	reported_at = GetCurrentStatementStartTimestamp();
 	reported_object = object;
-	tguard_bypass_report(what == CHECK_CASCADE ?
+	tguard_bypass_report(what >= CHECK_CASCADE ?
 						 psprintf("refuse (" REASON_FOREIGN_REFERENCE ": constraint %s reaches rows of other tenants)",
 								  get_constraint_name(object)) :
 						 psprintf("refuse (" REASON_FOREIGN_REFERENCE ": a reference to a row of another tenant in %s)",
@@ -163,7 +199,7 @@ refuse_cascade(Oid constraint)
 static bool
 judge(Oid object, RowCheck what, bool has_tenant)
 {
-	if (what == CHECK_CASCADE)
+	if (what >= CHECK_CASCADE)
 	{
 		if (!has_tenant)
 			tguard_context_complain();
@@ -188,7 +224,7 @@ tguard_reference_admits(TenantKeyKind kind, bool isnull, Datum value,
 {
 	const TenantIdentity *identity = tguard_context_bound();
 
-	if (isnull ? what == CHECK_PARENT_OR_SHARED :
+	if (isnull ? what == CHECK_PARENT_OR_SHARED || what == CHECK_CASCADE_OR_LOST :
 		(identity && tguard_identity_matches(identity, kind, value)))
 		return true;
 	switch (tguard_mode())
@@ -196,12 +232,12 @@ tguard_reference_admits(TenantKeyKind kind, bool isnull, Datum value,
 		case MODE_BYPASS:
 			return true;
 		case MODE_REPORT:
-			if (identity || what == CHECK_CASCADE)
+			if (identity || what >= CHECK_CASCADE)
 				report(object, what);
 			return true;
 		case MODE_GUARD:
 			break;
 	}
-	return (what != CHECK_CASCADE && is_anybodys()) ||
+	return (what < CHECK_CASCADE && is_anybodys()) ||
 		judge(object, what, identity != NULL);
 }

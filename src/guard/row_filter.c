@@ -236,6 +236,15 @@ meet_storage(Oid relid)
 							 "it stores the values of a guarded relation, every tenant's.");
 }
 
+/* A foreign key's query is not filtered, but what it asks about a parent is. */
+static bool
+is_filtered(PlannerInfo *root)
+{
+	return tguard_plan_filters() ||
+		(tguard_plan->purpose == PLAN_REFERENCE && root->parent_root &&
+		 tguard_plan->query->commandType == CMD_SELECT);
+}
+
 void
 tguard_filter_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
 {
@@ -251,7 +260,7 @@ tguard_filter_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
 	tguard_plan->reached = true;
 	if (tguard_plan_keeps)
 		tguard_new_relation_note_source(relid);
-	if (!tguard_plan_filters() || relid == tguard_plan->lookup ||
+	if (!is_filtered(root) || relid == tguard_plan->lookup ||
 		is_covered_by_parent(root, rel))
 		return;
 

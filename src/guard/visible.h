@@ -14,7 +14,8 @@ typedef enum RowCheck
 	CHECK_CONFLICT,				/* the row that ON CONFLICT met */
 	CHECK_PARENT,				/* a row that a foreign key refers to, */
 	CHECK_PARENT_OR_SHARED,		/* be it one of no tenant */
-	CHECK_CASCADE				/* a row that a foreign key would change */
+	CHECK_CASCADE,				/* a row that a foreign key would change, */
+	CHECK_CASCADE_OR_LOST		/* be it one whose parents have gone */
 } RowCheck;
 
 /* Is this function visible() or visible_or_shared(), for whatever type? */
