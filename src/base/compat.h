@@ -10,6 +10,7 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "parser/parse_node.h"
+#include "parser/parse_relation.h"
 #include "storage/proc.h"
 #include "utils/backend_progress.h"
 #include "utils/fmgroids.h"
@@ -131,6 +132,16 @@ tguard_query_set_rtable(Query *query, ParseState *pstate)
 	query->rtable = pstate->p_rtable;
 #if PG_VERSION_NUM >= 160000
 	query->rteperminfos = pstate->p_rteperminfos;
+#endif
+}
+
+/* 16: a relation of a query has permissions beside it, if only none. */
+static inline void
+tguard_query_set_relation(Query *query, RangeTblEntry *entry)
+{
+	query->rtable = list_make1(entry);
+#if PG_VERSION_NUM >= 160000
+	(void) addRTEPermissionInfo(&query->rteperminfos, entry);
 #endif
 }
 

@@ -28,6 +28,7 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "base/compat.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
@@ -114,7 +115,7 @@ make_parent_query(Oid relid, Expr *target, List *quals)
 	from->rtindex = PARENT_VARNO;
 	query->commandType = CMD_SELECT;
 	query->canSetTag = true;
-	query->rtable = list_make1(make_parent_entry(relid));
+	tguard_query_set_relation(query, make_parent_entry(relid));
 	query->jointree = makeFromExpr(list_make1(from), where);
 	query->targetList = list_make1(makeTargetEntry(target, 1,
 												   pstrdup("tenantguard"),
