@@ -15,6 +15,7 @@ CREATE TABLE later (id bigint PRIMARY KEY, org_id bigint NOT NULL REFERENCES org
 CREATE TABLE goes (id bigint PRIMARY KEY, org_id bigint NOT NULL REFERENCES orgs, post bigint REFERENCES posts ON DELETE CASCADE ON UPDATE CASCADE, secret text);
 CREATE TABLE empties (id bigint PRIMARY KEY, org_id bigint NOT NULL REFERENCES orgs, post bigint NOT NULL REFERENCES posts ON DELETE SET NULL);
 CREATE TABLE resets (id bigint PRIMARY KEY, org_id bigint NOT NULL REFERENCES orgs, post bigint DEFAULT 10 REFERENCES posts ON DELETE SET DEFAULT);
+CREATE TABLE holds (id bigint PRIMARY KEY, org_id bigint NOT NULL REFERENCES orgs, post bigint REFERENCES posts);
 CREATE TABLE strict (id bigint PRIMARY KEY, org_id bigint NOT NULL REFERENCES orgs, post bigint REFERENCES posts ON DELETE RESTRICT);
 CREATE DOMAIN word AS text;
 CREATE TABLE words (id bigint PRIMARY KEY, org_id bigint NOT NULL REFERENCES orgs, slug word REFERENCES posts (slug), code varchar REFERENCES posts (code));
@@ -186,7 +187,8 @@ BEGIN; SELECT FROM tenantguard.begin_bypass('an old mistake');
 INSERT INTO goes VALUES (1, 1, 11, 'mine'), (2, 2, 11, 'the secret of org 2'), (3, 1, 12, 'mine');
 INSERT INTO resets VALUES (1, 1, 12), (2, 2, 12);
 INSERT INTO empties VALUES (2, 2, 13);
-INSERT INTO strict VALUES (2, 2, 10);
+INSERT INTO holds VALUES (2, 2, 10);
+INSERT INTO strict VALUES (1, 1, 22);
 INSERT INTO fulls VALUES (2, 2, 3, 0);
 INSERT INTO said VALUES (1, 1, 1), (2, 2, 1), (3, 1, 2);
 INSERT INTO tips VALUES (1, NULL, 23), (2, 2, 23);
@@ -203,10 +205,16 @@ BEGIN; SET LOCAL app.current_org_id = '3'; UPDATE posts SET x = 0 WHERE id = 30;
 -- rows of no tenant are everybody's
 BEGIN; SET LOCAL app.current_org_id = '2'; DELETE FROM posts WHERE id = 23; ROLLBACK;
 \set VERBOSITY default
--- NOT NULL would show the failing row, the server's RESTRICT shows the key.
+-- NOT NULL would show the failing row, the server's own check shows the key.
 BEGIN; SET LOCAL app.current_org_id = '1'; DELETE FROM posts WHERE id = 13; ROLLBACK;
 BEGIN; SET LOCAL app.current_org_id = '1'; DELETE FROM posts WHERE id = 10; ROLLBACK;
 BEGIN; SET LOCAL app.current_org_id = '1'; SET LOCAL ROLE regress_neighbours_app; DELETE FROM posts WHERE id = 10; ROLLBACK;
+DO $$ BEGIN
+	PERFORM set_config('app.current_org_id', '2', true);
+	DELETE FROM next.posts WHERE id = 22;
+EXCEPTION WHEN foreign_key_violation OR restrict_violation THEN
+	RAISE WARNING 'RESTRICT holds';
+END $$;
 \set VERBOSITY sqlstate
 -- From a table that is not guarded: own rows go, others do not, and none
 -- without a tenant.
