@@ -162,6 +162,23 @@ says("${tenant}UPDATE notes SET body = look(1)::text WHERE id = 21;\nROLLBACK;",
 is_deeply(logged("${tenant}SELECT id FROM notes;\nCOMMIT;", $super), [],
 	'nobody else is in this mode');
 
+# Foreign keys that cross, one line for a statement.
+$node->safe_psql('postgres', q{CREATE TABLE marks (id int PRIMARY KEY, org_id bigint NOT NULL REFERENCES organizations,
+		note bigint REFERENCES notes ON DELETE CASCADE, later bigint REFERENCES notes DEFERRABLE INITIALLY DEFERRED);
+	SELECT count(*) FROM tenantguard.protect('marks'); GRANT ALL ON marks TO app;
+	BEGIN; SELECT FROM tenantguard.begin_bypass('cross'); INSERT INTO marks VALUES (1, 2, 12, NULL), (2, 2, 12, NULL), (3, 1, 11, NULL); COMMIT;});
+my $crosses = "would refuse (foreign_reference: a reference to a row of another tenant in notes): role=app tenant=1 statement=";
+my $carries = "would refuse (foreign_reference: constraint marks_note_fkey reaches rows of other tenants): role=app tenant=1 statement=";
+says("${tenant}INSERT INTO marks SELECT i, 1, 21 FROM generate_series(4, 6) AS i;\nCOMMIT;", 'app',
+	[ "${crosses}INSERT INTO marks SELECT i, 1, 21 FROM generate_series(4, 6) AS i;" ], 'a reference that would be refused');
+says("${tenant}INSERT INTO marks VALUES (7, 1, NULL, 21);\nCOMMIT;", 'app', [ "${crosses}COMMIT;" ],
+	'a deferred one, at the end');
+says("${tenant}INSERT INTO marks VALUES (8, 1, 11, 12);\nCOMMIT;", 'app', [], 'nothing where it is the tenant\'s own');
+says("${tenant}DELETE FROM notes WHERE id = 12;\nROLLBACK;", 'app', [ "${carries}DELETE FROM notes WHERE id = 12;" ],
+	'a cascade that would be refused');
+rows_are($node, 'postgres', "SELECT count(*) FROM marks WHERE note = 21 OR later = 21", '4',
+	'they were all written', extra_params => [ '-U', 'app' ]);
+
 #
 # The extension goes
 #
