@@ -130,7 +130,7 @@ BEGIN
 		RETURN true;	-- a bypass is open
 	END IF;
 	FOR lead IN
-		SELECT tenantguard.link_query(n.link)
+		SELECT tenantguard.link_query(n)
 		FROM tenantguard.nearest_links(pg_catalog.pg_typeof(row_of_relation)) AS n
 	LOOP
 		EXECUTE lead INTO found USING row_of_relation;

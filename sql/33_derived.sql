@@ -52,7 +52,7 @@ COMMENT ON FUNCTION tenantguard.recorded_links(oid) IS
 	'The links of the relation itself.';
 
 CREATE FUNCTION tenantguard.nearest_links(row_type regtype)
-RETURNS TABLE (link tenantguard.link)
+RETURNS SETOF tenantguard.link
 LANGUAGE plpgsql STABLE ROWS 2
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -67,7 +67,7 @@ BEGIN
 		JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = a.relid
 		WHERE NOT EXISTS (SELECT 1 FROM tenantguard.link AS l WHERE l.relid = a.relid)
 	)
-	SELECT l
+	SELECT l.*
 	FROM tenantguard.link AS l
 	WHERE l.relid = (
 		SELECT a.relid FROM ancestor AS a

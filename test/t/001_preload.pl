@@ -37,6 +37,33 @@ like(rows_of($node, 'postgres',
 	qr/row-level security policy "tenantguard_tenant"/, 'nor is one inserted');
 rows_are($node, 'postgres', $own, '11 12 21', 'a superuser sees all: the library alone would hold it');
 
+# So it is with tables whose rows are tied to a tenant by others; the role may
+# read neither parent.
+$node->safe_psql('postgres', q{
+	CREATE TABLE marks (id int PRIMARY KEY, note_id bigint NOT NULL REFERENCES notes);
+	CREATE TABLE votes (id int PRIMARY KEY, mark_id int REFERENCES marks, kind text, subject bigint);
+	INSERT INTO marks VALUES (111, 11), (211, 21);
+	INSERT INTO votes VALUES (1, 111, NULL, NULL), (2, 211, NULL, NULL), (3, NULL, NULL, NULL), (4, NULL, 'note', 12), (5, NULL, 'note', 21), (6, 111, 'note', 21), (7, NULL, 'else', 11);
+	SELECT count(*) FROM tenantguard.derive('marks');
+	SELECT count(*) FROM tenantguard.derive('votes');
+	SELECT tenantguard.add_link('votes', '{subject}', 'notes', '{id}', 'kind', 'note');
+	CREATE ROLE reader LOGIN;
+	GRANT SELECT, INSERT, UPDATE, DELETE ON marks, votes TO reader;});
+my @reader = (extra_params => [ '-U', 'reader' ]);
+my $marks = 'SELECT id FROM marks ORDER BY id; SELECT id FROM votes ORDER BY id';
+rows_are($node, 'postgres', $marks, '', 'no tenant, none of the rows tied to one', @reader);
+rows_are($node, 'postgres', "BEGIN; SET LOCAL app.current_org_id = '1'; $marks; COMMIT;", '111 1 4',
+	'a role sees the rows that lead to its own', @reader);
+rows_are($node, 'postgres', "BEGIN; SET LOCAL app.current_org_id = '2'; $marks; COMMIT;", '211 2 5',
+	'and another its own', @reader);
+rows_are($node, 'postgres',
+	"BEGIN; SET LOCAL app.current_org_id = '1'; UPDATE votes SET kind = kind RETURNING id; DELETE FROM marks WHERE id = 211 RETURNING id; ROLLBACK;",
+	'1 4', 'writes none but those', @reader);
+like(rows_of($node, 'postgres', "BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO marks VALUES (9, 21)", @reader),
+	qr/row-level security policy "tenantguard_tenant"/, 'and adds none to a foreign one');
+rows_are($node, 'postgres', "BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO marks VALUES (9, 11) RETURNING id; ROLLBACK;",
+	'9', 'only to its own', @reader);
+
 # One connection, as behind a pooler.
 rows_are($node, 'postgres', "SET app.current_org_id = '1'; $own",
 	'', 'a tenant set before the library came does not count in a later transaction', @app);
@@ -74,5 +101,7 @@ rows_are($node, 'postgres', 'SELECT bool_and(enforced) FROM tenantguard.relation
 refused($node, 'postgres', $own, 'no_context', 'also for a superuser');
 rows_are($node, 'postgres', "BEGIN; SET LOCAL app.current_org_id = '1'; $own; COMMIT;", '11 12',
 	'who sees one tenant');
+rows_are($node, 'postgres', "BEGIN; SET LOCAL app.current_org_id = '1'; $marks; COMMIT;", '111 1 4',
+	'and of what is tied to one');
 
 done_testing();
