@@ -127,12 +127,23 @@ BEGIN
 	) AS g
 	WHERE c.oid = excess_grantees.relation
 		AND g.grantee <> c.relowner
-		AND g.privilege_type IN ('TRIGGER', 'REFERENCES', 'TRUNCATE')
+		AND g.privilege_type IN ('TRIGGER', 'REFERENCES', 'TRUNCATE', 'MAINTAIN')
 	ORDER BY 1;
 END
 $$;
 COMMENT ON FUNCTION tenantguard.excess_grantees(oid) IS
-	'Roles other than the owner that hold TRIGGER, REFERENCES or TRUNCATE: with TRIGGER they could run code on every tenant''s rows, with REFERENCES ask which keys exist, with TRUNCATE remove them all.';
+	'Roles other than the owner that hold TRIGGER, REFERENCES, TRUNCATE or MAINTAIN: with TRIGGER they could run code on every tenant''s rows, with REFERENCES ask which keys exist, with TRUNCATE remove them all, with MAINTAIN (from PostgreSQL 17 on) work over all of them.';
+
+CREATE FUNCTION tenantguard.owners_privileges()
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'TRIGGER, REFERENCES, TRUNCATE' ||
+		CASE WHEN pg_catalog.current_setting('server_version_num')::integer >= 170000 THEN ', MAINTAIN' ELSE '' END
+$$;
+COMMENT ON FUNCTION tenantguard.owners_privileges() IS
+	'The privileges on a guarded relation that nobody but its owner has, as REVOKE of this server lists them.';
 
 CREATE FUNCTION tenantguard.revoke_statements(relation oid)
 RETURNS SETOF text
@@ -141,8 +152,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	RETURN QUERY
-	SELECT pg_catalog.format('REVOKE TRIGGER, REFERENCES, TRUNCATE ON TABLE %s FROM %s CASCADE',
-		f.member::regclass, g.grantees)
+	SELECT pg_catalog.format('REVOKE %s ON TABLE %s FROM %s CASCADE',
+		tenantguard.owners_privileges(), f.member::regclass, g.grantees)
 	FROM tenantguard.table_family(revoke_statements.relation) AS f
 	CROSS JOIN LATERAL (
 		SELECT pg_catalog.string_agg(e.grantee, ', ') AS grantees
@@ -152,7 +163,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.revoke_statements(oid) IS
-	'The REVOKE statements that leave TRIGGER, REFERENCES and TRUNCATE to the owner, for the table and its children.';
+	'The REVOKE statements that leave TRIGGER, REFERENCES, TRUNCATE and MAINTAIN to the owner, for the table and its children.';
 
 CREATE FUNCTION tenantguard.policy_statements(relation oid, column_name name, mode text)
 RETURNS SETOF text

@@ -170,13 +170,38 @@ BEGIN
 	FROM tenantguard.table_family(relation) AS f
 	CROSS JOIN LATERAL tenantguard.excess_grantees(f.member) AS e;
 	IF found IS NOT NULL THEN
-		RAISE NOTICE 'TRIGGER, REFERENCES and TRUNCATE on table % are revoked', relation
-			USING DETAIL = pg_catalog.format('They are taken from %s.', found);
+		RAISE NOTICE 'privileges on table % are revoked', relation
+			USING DETAIL = pg_catalog.format(
+				'What reaches the rows of every tenant is taken from %s: TRIGGER, REFERENCES, TRUNCATE and, from PostgreSQL 17 on, MAINTAIN.', found);
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION tenantguard.remark_revoked(regclass) IS
-	'Raises a NOTICE that names the roles that lose TRIGGER, REFERENCES and TRUNCATE.';
+	'Raises a NOTICE that names the roles that lose the privileges of the owner.';
+
+CREATE FUNCTION tenantguard.remark_published(relation regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found	text;
+BEGIN
+	SELECT pg_catalog.string_agg(pg_catalog.quote_ident(p.pubname), ', ' ORDER BY p.pubname) INTO found
+	FROM pg_catalog.pg_publication AS p
+	JOIN pg_catalog.pg_class AS c ON c.oid = remark_published.relation AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
+	WHERE p.puballtables
+		OR EXISTS (SELECT 1 FROM pg_catalog.pg_publication_namespace AS n WHERE n.pnpubid = p.oid AND n.pnnspid = c.relnamespace)
+		OR EXISTS (SELECT 1 FROM pg_catalog.pg_publication_rel AS r WHERE r.prpubid = p.oid AND r.prrelid = c.oid AND r.prqual IS NULL);
+	IF found IS NOT NULL THEN
+		RAISE WARNING 'rows of every tenant of table % are published', relation
+			USING DETAIL = pg_catalog.format('Found: publication %s, without a row filter by tenant.', found),
+				HINT = 'Use ALTER PUBLICATION ... SET TABLE ... WHERE (tenant column = key), or leave it where all of the database is replicated.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.remark_published(regclass) IS
+	'Raises a WARNING that names the publications which send a table without a row filter.';
 
 CREATE FUNCTION tenantguard.remark_protection(relation regclass, mode text, tenant_column name)
 RETURNS void
@@ -212,6 +237,7 @@ BEGIN
 	END IF;
 
 	PERFORM tenantguard.remark_revoked(relation);
+	PERFORM tenantguard.remark_published(relation);
 
 	IF mode = 'tenant' AND NOT att.attnotnull AND rel.relkind IN ('r', 'p') THEN
 		RAISE WARNING 'column "%" of table % may be NULL', tenant_column, relation
@@ -234,7 +260,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.remark_protection(regclass, text, name) IS
-	'Says what protect() finds: a NOTICE for policies that were switched off, a default that is replaced, privileges that are revoked; a WARNING for a nullable tenant column and for a missing index.';
+	'Says what protect() finds: a NOTICE for policies that were switched off, a default that is replaced, privileges that are revoked; a WARNING for a publication without a filter, for a nullable tenant column and for a missing index.';
 
 CREATE FUNCTION tenantguard.protect(
 	relation regclass,
@@ -279,7 +305,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.protect(regclass, name, boolean, boolean) IS
-	'Guards a table by its tenant column: records it, switches row security on and FORCEs it, creates the policies, also on partitions and children, replaces the column''s default and revokes TRIGGER, REFERENCES and TRUNCATE from roles that are not the owner. Without a column: the recorded one (of a derived table its links), else the one that foreign keys tie to the registry. shared_rows: rows whose tenant is NULL are readable by all. Returns the statements it ran, with dry_run those it would run; none when nothing is missing. Raises 42501 for a caller who is not the owner, 22023 for what cannot be guarded.';
+	'Guards a table by its tenant column: records it, switches row security on and FORCEs it, creates the policies, also on partitions and children, replaces the column''s default and revokes TRIGGER, REFERENCES, TRUNCATE and MAINTAIN from roles that are not the owner. Without a column: the recorded one (of a derived table its links), else the one that foreign keys tie to the registry. shared_rows: rows whose tenant is NULL are readable by all. Returns the statements it ran, with dry_run those it would run; none when nothing is missing. Raises 42501 for a caller who is not the owner, 22023 for what cannot be guarded.';
 
 CREATE FUNCTION tenantguard.release_statements(relation regclass, mode text, reason text)
 RETURNS SETOF text
@@ -461,7 +487,7 @@ AS $$
 	SELECT s.* FROM tenantguard.release(share.relation, 'shared', NULL, share.dry_run) AS s
 $$;
 COMMENT ON FUNCTION tenantguard.share(regclass, boolean) IS
-	'Records a table as shared reference data: every tenant reads it, writing needs a bypass. Revokes TRIGGER, REFERENCES and TRUNCATE from roles that are not the owner. Returns the statements it ran or, with dry_run, would run. Raises 42501 for a caller who is not the owner and, for a table guarded by tenant, without a bypass.';
+	'Records a table as shared reference data: every tenant reads it, writing needs a bypass. Revokes TRIGGER, REFERENCES, TRUNCATE and MAINTAIN from roles that are not the owner. Returns the statements it ran or, with dry_run, would run. Raises 42501 for a caller who is not the owner and, for a table guarded by tenant, without a bypass.';
 
 CREATE FUNCTION tenantguard.exempt(relation regclass, reason text)
 RETURNS SETOF text

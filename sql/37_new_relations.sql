@@ -90,6 +90,7 @@ BEGIN
 			relation, wanted.target_mode, wanted.target_column, wanted.target_default) AS s));
 		RAISE NOTICE 'new relation % is guarded', relation
 			USING DETAIL = pg_catalog.format('Found: ' || reason || '.', candidates[1]);
+		PERFORM tenantguard.remark_published(relation);
 		RETURN false;
 	END IF;
 	RAISE WARNING 'relation % is not guarded', relation

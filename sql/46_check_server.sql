@@ -142,7 +142,7 @@ AS $$
 				pg_catalog.string_agg(pg_catalog.quote_literal(l.name), ', ' ORDER BY l.position))
 		 FROM pg_catalog.pg_settings AS s
 		 CROSS JOIN LATERAL pg_catalog.unnest(
-			pg_catalog.array_remove(pg_catalog.regexp_split_to_array(s.setting, '\s*,\s*'), '') || 'tenantguard'::text)
+			'tenantguard'::text || pg_catalog.array_remove(pg_catalog.regexp_split_to_array(s.setting, '\s*,\s*'), ''))
 			WITH ORDINALITY AS l (name, position)
 		 WHERE s.name = 'shared_preload_libraries')
 	WHERE NOT tenantguard.preloaded()
@@ -152,7 +152,7 @@ AS $$
 		(SELECT pg_catalog.format('ALTER SYSTEM SET shared_preload_libraries = %s;',
 				pg_catalog.string_agg(pg_catalog.quote_literal(l.name), ', ' ORDER BY l.position))
 		 FROM pg_catalog.unnest(
-			pg_catalog.array_remove(pg_catalog.regexp_split_to_array(n.libraries, '\s*,\s*'), '') || 'tenantguard'::text)
+			'tenantguard'::text || pg_catalog.array_remove(pg_catalog.regexp_split_to_array(n.libraries, '\s*,\s*'), ''))
 			WITH ORDINALITY AS l (name, position))
 	FROM tenantguard.next_start_libraries() AS n
 	WHERE tenantguard.preloaded() AND n.libraries !~ '\mtenantguard\M'

@@ -43,16 +43,18 @@
 #endif
 
 /*
- * 17: the local transaction id moved into PGPROC.vxid, pgprocno and a function
- * of adminpack's went away.
+ * 17: MAINTAIN came as a privilege, the local transaction id moved into
+ * PGPROC.vxid, pgprocno and a function of adminpack's went away.
  */
 #if PG_VERSION_NUM >= 170000
 #ifndef F_PG_READ_FILE_OLD
 #define F_PG_READ_FILE_OLD InvalidOid
 #endif
+#define TGUARD_ACL_MAINTAIN ACL_MAINTAIN
 #define tguard_lxid(proc) ((proc)->vxid.lxid)
 #define tguard_proc_number(proc) GetNumberFromPGProc(proc)
 #else
+#define TGUARD_ACL_MAINTAIN ACL_NO_RIGHTS
 #define tguard_lxid(proc) ((proc)->lxid)
 #define tguard_proc_number(proc) ((proc)->pgprocno)
 #endif

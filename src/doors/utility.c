@@ -11,7 +11,6 @@
 #include "guard/ddl_rules.h"
 #include "guard/neutral.h"
 #include "guard/own_code.h"
-#include "guard/own_objects.h"
 #include "guard/plan.h"
 #include "guard/reference.h"
 #include "tcop/utility.h"
@@ -83,7 +82,7 @@ rule_statement(PlannedStmt *pstmt, const char *queryString,
 			   DestReceiver *dest, QueryCompletion *qc)
 {
 	Node	   *statement = pstmt->utilityStmt;
-	char	   *last_words;
+	TguardBefore before = {0};
 
 	if (!IsTransactionState())
 	{
@@ -91,8 +90,7 @@ rule_statement(PlannedStmt *pstmt, const char *queryString,
 					 queryEnv, dest, qc);
 		return;
 	}
-	tguard_rule_before(statement);
-	last_words = tguard_own_last_words(statement);
+	tguard_rule_before(statement, &before);
 	if (IsA(statement, CopyStmt))
 	{
 		if (tguard_copy_door(pstmt, queryString, context, queryEnv, qc))
@@ -103,8 +101,7 @@ rule_statement(PlannedStmt *pstmt, const char *queryString,
 	}
 	run_statement(pstmt, statement, queryString, readOnlyTree, context, params,
 				  queryEnv, dest, qc);
-	tguard_rule_after(statement, context == PROCESS_UTILITY_SUBCOMMAND,
-					  last_words);
+	tguard_rule_after(statement, context == PROCESS_UTILITY_SUBCOMMAND, &before);
 }
 
 /* Statements of transaction control have no transaction to look around in. */

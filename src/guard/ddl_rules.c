@@ -24,6 +24,9 @@
 #include "guard/integrity.h"
 #include "guard/new_relation.h"
 #include "guard/own_objects.h"
+#include "guard/privileges.h"
+#include "guard/roles.h"
+#include "guard/stored_settings.h"
 #include "guard/under_tenant.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -385,13 +388,14 @@ refresh(RangeVar *name)
  */
 
 void
-tguard_rule_before(Node *statement)
+tguard_rule_before(Node *statement, TguardBefore *before)
 {
 	if (IsA(statement, DiscardStmt) &&
 		((DiscardStmt *) statement)->target == DISCARD_ALL)
 		tguard_bypass_discard();
 	if (IsBinaryUpgrade)
 		return;					/* it puts objects together one by one */
+	tguard_stored_settings_before(statement);
 	if (tguard_extension() == NULL)
 	{
 		if (IsA(statement, CopyStmt) || OidIsValid(relation_of(tguard_target_of(statement))))
@@ -406,6 +410,10 @@ tguard_rule_before(Node *statement)
 		relation_of(((CopyStmt *) statement)->relation) == LargeObjectRelationId)
 		tguard_rule_large_object();
 	tguard_new_relation_announce(statement);
+	tguard_roles_before(statement);
+	before->last_words = tguard_own_last_words(statement);
+	before->privileges = tguard_privileges_before(statement);
+	before->published = tguard_publications_before(statement);
 	switch (nodeTag(statement))
 	{
 		case T_AlterObjectDependsStmt:
@@ -468,15 +476,17 @@ retire_partner(CreatePolicyStmt *statement)
 }
 
 void
-tguard_rule_after(Node *statement, bool subcommand, const char *last_words)
+tguard_rule_after(Node *statement, bool subcommand, const TguardBefore *before)
 {
-	if (last_words)
-		tguard_own_farewell(last_words);
+	if (before->last_words)
+		tguard_own_farewell(before->last_words);
 	if (tguard_extension() == NULL || IsBinaryUpgrade)
 		return;
 	if (IsA(statement, CreatePolicyStmt))
 		retire_partner((CreatePolicyStmt *) statement);
 	else
 		tguard_inheritance_after(statement);
+	tguard_privileges_after(statement, before->privileges);
+	tguard_publications_after(statement, &before->published);
 	tguard_new_relation_meet(subcommand);
 }

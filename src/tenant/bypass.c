@@ -196,8 +196,8 @@ tguard_bypass_report(const char *what, const char *statement)
 			 errhidestmt(true), errhidecontext(true)));
 }
 
-void
-tguard_bypass_demand(const char *reason, const char *what, const char *why)
+static void
+demand(const char *reason, const char *what, const char *why, const char *hint)
 {
 	switch (tguard_mode())
 	{
@@ -217,7 +217,22 @@ tguard_bypass_demand(const char *reason, const char *what, const char *why)
 			 errdetail("%s: %s", reason, why),
 			 err_generic_string(PG_DIAG_CONSTRAINT_NAME,
 								psprintf("tenantguard_%s", reason)),
-			 errhint("Declare a bypass first: BEGIN; SELECT tenantguard.begin_bypass('reason');")));
+			 errhint("Declare a bypass first: %s", hint)));
+}
+
+void
+tguard_bypass_demand(const char *reason, const char *what, const char *why)
+{
+	demand(reason, what, why,
+		   "BEGIN; SELECT tenantguard.begin_bypass('reason');");
+}
+
+void
+tguard_bypass_demand_session(const char *reason, const char *what,
+							 const char *why)
+{
+	demand(reason, what, why,
+		   "SELECT tenantguard.begin_bypass('reason', scope => 'session', until => now() + interval '10 minutes');");
 }
 
 void

@@ -48,6 +48,10 @@ extern void tguard_bypass_log(const char *statement);
 extern void tguard_bypass_demand(const char *reason, const char *what,
 								 const char *why);
 
+/* The same for a command that no transaction block may hold. */
+extern void tguard_bypass_demand_session(const char *reason, const char *what,
+										 const char *why);
+
 /* MODE_REPORT: write to the server log what the guard would do. */
 extern void tguard_bypass_report(const char *what, const char *statement);
 

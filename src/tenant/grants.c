@@ -171,6 +171,41 @@ tguard_grants_standing(void)
 	return grants.standing;
 }
 
+/* Does a row of the table let this role declare a bypass? */
+static bool
+row_serves(TupleDesc desc, HeapTuple tuple, Oid role)
+{
+	Datum		values[Natts_bypass_grant];
+	bool		nulls[Natts_bypass_grant];
+
+	heap_deform_tuple(tuple, desc, values, nulls);
+	return (nulls[Anum_bypass_grant_until - 1] ||
+			DatumGetTimestampTz(values[Anum_bypass_grant_until - 1]) >
+			GetCurrentTimestamp()) &&
+		is_member_of_role_nosuper(role,
+								  DatumGetObjectId(values[Anum_bypass_grant_grantee - 1]));
+}
+
+bool
+tguard_grants_holds(Oid role)
+{
+	const TguardExtension *ext = tguard_extension();
+	Relation	table;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		result = false;
+
+	if (ext == NULL)
+		return false;
+	table = table_open(ext->bypass_grant, AccessShareLock);
+	scan = systable_beginscan(table, InvalidOid, false, NULL, 0, NULL);
+	while (!result && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		result = row_serves(RelationGetDescr(table), tuple, role);
+	systable_endscan(scan);
+	table_close(table, AccessShareLock);
+	return result;
+}
+
 static void
 grants_invalidated(Datum arg, Oid relid)
 {

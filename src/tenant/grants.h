@@ -26,6 +26,9 @@ extern int	tguard_grants_standing(void);
 /* A standing purpose that visits many tenants, as far as is known; no look-up. */
 extern bool tguard_grants_visit_tenants(void);
 
+/* May this role declare a bypass, by a grant of its own or as a member? */
+extern bool tguard_grants_holds(Oid role);
+
 /* The name of the first purpose in a set of bits. */
 extern const char *tguard_grants_name(int bits);
 

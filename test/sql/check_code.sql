@@ -138,12 +138,15 @@ SELECT has_sequence_privilege('regress_check_code_other', '"Camel Case_id_seq"',
 -- Replication.
 SET client_min_messages = error;
 CREATE TABLE bare (a int);
+BEGIN;
+SELECT FROM tenantguard.begin_bypass('publications of every kind');
 CREATE PUBLICATION "Some" FOR TABLE "Camel Case", bare;
 CREATE PUBLICATION filtered FOR TABLE "Camel Case" WHERE ("orgId" = 1);
 CREATE PUBLICATION other_filter FOR TABLE "Camel Case" WHERE (id > 0);
 CREATE PUBLICATION harmless FOR TABLE bare;
 CREATE PUBLICATION of_schema FOR TABLES IN SCHEMA "Code Schema";
 CREATE PUBLICATION everything FOR ALL TABLES;
+COMMIT;
 CREATE SUBSCRIPTION incoming CONNECTION 'dbname=nowhere' PUBLICATION p WITH (connect = false);
 SET allow_system_table_mods = on;
 BEGIN; SELECT FROM tenantguard.begin_bypass('by hand'); INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate) SELECT s.oid, c.oid, 'r' FROM pg_subscription AS s, pg_class AS c WHERE c.oid IN ('"Camel Case"'::regclass, 'bare'::regclass); COMMIT;

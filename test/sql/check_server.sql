@@ -19,6 +19,8 @@ GRANT SELECT ON found TO PUBLIC;
 SELECT * FROM found;
 
 -- Stored with roles and databases.
+BEGIN;
+SELECT FROM tenantguard.begin_bypass('settings that open');
 ALTER DATABASE :"db" SET row_security = '0';
 ALTER ROLE "Regress Check Server" IN DATABASE :"db" SET row_security = off;
 ALTER ROLE "Regress Check Server" IN DATABASE template1 SET row_security = off;
@@ -27,6 +29,7 @@ ALTER ROLE regress_check_server SET lo_compat_privileges = 'true';
 ALTER ROLE regress_check_server SET work_mem = '1MB';
 GRANT SET ON PARAMETER tenantguard.enforce TO regress_check_server;
 GRANT ALTER SYSTEM ON PARAMETER session_replication_role TO "Regress Check Server";
+COMMIT;
 GRANT SET ON PARAMETER work_mem TO regress_check_server;
 \x
 SELECT * FROM found;

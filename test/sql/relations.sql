@@ -38,7 +38,7 @@ SELECT relation, mode, tenant_column, enforced, reason FROM tenantguard.relation
 -- The statements of one table; none the second time.
 SELECT * FROM tenantguard.protect('by_name', dry_run => true);
 SELECT count(*) FROM tenantguard.relations WHERE relation = 'by_name'::regclass;
-SELECT * FROM tenantguard.protect('by_name', 'org_id');
+SELECT replace(s, ', MAINTAIN', '') AS protect FROM tenantguard.protect('by_name', 'org_id') AS s;
 SELECT * FROM tenantguard.protect('by_name', 'org_id');
 -- A default that invented a tenant was replaced, and comes back with unprotect().
 SELECT column_default FROM information_schema.columns WHERE table_schema = 'rels' AND table_name = 'certain' AND column_name = 'org_id';

@@ -108,7 +108,8 @@ for my $setting (qw(enforce=log missing_context=empty))
 #
 # Sessions of one tenant
 #
-$node->safe_psql('postgres', 'ALTER ROLE app SET tenantguard.context_scope = session');
+$node->safe_psql('postgres', q{BEGIN; SELECT FROM tenantguard.begin_bypass('a login of one tenant');
+	ALTER ROLE app SET tenantguard.context_scope = session; COMMIT});
 with_options("-c app.current_org_id=1", sub {
 	rows_are($node, 'postgres', "$own; $own", '11 12 11 12', 'in session scope it counts', @app);
 	like(rows_of($node, 'postgres', "BEGIN; $own; SET LOCAL app.current_org_id = '2'", @app),
@@ -129,7 +130,8 @@ rows_are($node, 'postgres', "SET app.current_org_id = '1'; $own; SET app.current
 	'11 12 21', 'in the next transaction', @app);
 refused($node, 'postgres', "SET app.current_org_id = '1'; DISCARD ALL; $own", 'stale_context',
 	'DISCARD ALL leaves what the file said', @app);
-$node->safe_psql('postgres', 'ALTER ROLE by_role SET tenantguard.context_scope = session');
+$node->safe_psql('postgres', q{BEGIN; SELECT FROM tenantguard.begin_bypass('a login of one tenant');
+	ALTER ROLE by_role SET tenantguard.context_scope = session; COMMIT});
 refused($node, 'postgres', $own, 'stale_context', 'a value of the role is inert all the same',
 	extra_params => [ '-U', 'by_role' ]);
 

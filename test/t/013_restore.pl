@@ -32,8 +32,11 @@ $node->safe_psql('postgres', q{
 	SELECT tenantguard.grant_bypass('saver', 'backup');
 	CREATE ROLE one LOGIN BYPASSRLS;
 	CREATE ROLE plain LOGIN;
+	BEGIN;
+	SELECT FROM tenantguard.begin_bypass('logins of one tenant');
 	ALTER ROLE one SET tenantguard.context_scope = session;
 	ALTER ROLE plain SET tenantguard.context_scope = session;
+	COMMIT;
 	GRANT pg_read_all_data, pg_write_all_data TO one, plain;});
 
 my $dir = $PostgreSQL::Test::Utils::tmp_check;

@@ -33,13 +33,15 @@ run_fix('TG601');
 $node->restart;
 rows_are($node, 'postgres', $server, '', 'its fix preloads it');
 
-$node->safe_psql('postgres', "ALTER SYSTEM SET shared_preload_libraries = 'auto_explain'");
+$node->safe_psql('postgres', q{
+	SELECT tenantguard.begin_bypass('a mistake', scope => 'session', until => now() + interval '1 hour');
+	ALTER SYSTEM SET shared_preload_libraries = 'auto_explain'});
 rows_are($node, 'postgres', $server, 'TG602', 'the next start would not');
 rows_are($node, 'postgres', "SET ROLE app; $server", '', 'others are not told what is in the files');
 run_fix('TG602');
 rows_are($node, 'postgres', $server, '', 'its fix keeps what else is loaded');
 $node->restart;
-rows_are($node, 'postgres', 'SHOW shared_preload_libraries', 'auto_explain, tenantguard',
+rows_are($node, 'postgres', 'SHOW shared_preload_libraries', 'tenantguard, auto_explain',
 	'as the next start shows');
 
 $node->append_conf('postgresql.conf',
