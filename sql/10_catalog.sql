@@ -1,6 +1,6 @@
--- 10_catalog.sql: what is remembered. Five small tables, written by the
--- functions of the later chapters, read by the library through its caches.
--- All five are configuration tables: pg_dump carries their rows.
+-- 10_catalog.sql: what is remembered. Six small tables, written by the
+-- functions of the later chapters and by the library, which reads most of them
+-- through its caches. All are configuration tables: pg_dump carries their rows.
 
 CREATE TABLE tenantguard.guarded_relation (
 	relid			regclass PRIMARY KEY,
@@ -73,6 +73,18 @@ CREATE UNIQUE INDEX registry_only_one ON tenantguard.registry ((true));
 COMMENT ON INDEX tenantguard.registry_only_one IS
 	'Holds the table to one row.';
 
+CREATE TABLE tenantguard.lost_registry (
+	name			text NOT NULL,
+	since			timestamptz NOT NULL DEFAULT now(),
+	dropped_by		name NOT NULL DEFAULT session_user
+);
+COMMENT ON TABLE tenantguard.lost_registry IS
+	'The registry that was dropped, until one is adopted again: an empty record must not pass for a database that never had tenants. Written by the library.';
+COMMENT ON COLUMN tenantguard.lost_registry.name IS
+	'Qualified name that the table had.';
+COMMENT ON COLUMN tenantguard.lost_registry.dropped_by IS
+	'Session user that dropped it.';
+
 CREATE TABLE tenantguard.lookup_definition (
 	name			text PRIMARY KEY,
 	relid			regclass NOT NULL,
@@ -109,6 +121,7 @@ REVOKE ALL ON TABLE
 	tenantguard.guarded_relation,
 	tenantguard.link,
 	tenantguard.registry,
+	tenantguard.lost_registry,
 	tenantguard.lookup_definition,
 	tenantguard.bypass_grant
 FROM PUBLIC;
@@ -116,5 +129,6 @@ FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('tenantguard.guarded_relation', '');
 SELECT pg_catalog.pg_extension_config_dump('tenantguard.link', '');
 SELECT pg_catalog.pg_extension_config_dump('tenantguard.registry', '');
+SELECT pg_catalog.pg_extension_config_dump('tenantguard.lost_registry', '');
 SELECT pg_catalog.pg_extension_config_dump('tenantguard.lookup_definition', '');
 SELECT pg_catalog.pg_extension_config_dump('tenantguard.bypass_grant', '');

@@ -14,6 +14,9 @@ CREATE TRIGGER link_changed
 CREATE TRIGGER registry_changed
 	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenantguard.registry
 	FOR EACH STATEMENT EXECUTE FUNCTION tenantguard.catalog_changed();
+CREATE TRIGGER lost_registry_changed
+	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenantguard.lost_registry
+	FOR EACH STATEMENT EXECUTE FUNCTION tenantguard.catalog_changed();
 CREATE TRIGGER bypass_grant_changed
 	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenantguard.bypass_grant
 	FOR EACH STATEMENT EXECUTE FUNCTION tenantguard.catalog_changed();
@@ -29,6 +32,8 @@ COMMENT ON TRIGGER link_changed ON tenantguard.link IS
 	'Tells every session at commit that derived relations are judged anew.';
 COMMENT ON TRIGGER registry_changed ON tenantguard.registry IS
 	'Tells every session at commit that another registry holds.';
+COMMENT ON TRIGGER lost_registry_changed ON tenantguard.lost_registry IS
+	'Keeps what is remembered of a dropped registry from being removed by hand.';
 COMMENT ON TRIGGER bypass_grant_changed ON tenantguard.bypass_grant IS
 	'Tells every session at commit that grants were made or taken.';
 COMMENT ON TRIGGER lookup_definition_changed ON tenantguard.lookup_definition IS
@@ -38,6 +43,7 @@ ALTER TABLE tenantguard.guarded_relation ENABLE ALWAYS TRIGGER guarded_relation_
 ALTER TABLE tenantguard.guarded_relation ENABLE ALWAYS TRIGGER guarded_relation_truncated;
 ALTER TABLE tenantguard.link ENABLE ALWAYS TRIGGER link_changed;
 ALTER TABLE tenantguard.registry ENABLE ALWAYS TRIGGER registry_changed;
+ALTER TABLE tenantguard.lost_registry ENABLE ALWAYS TRIGGER lost_registry_changed;
 ALTER TABLE tenantguard.bypass_grant ENABLE ALWAYS TRIGGER bypass_grant_changed;
 ALTER TABLE tenantguard.lookup_definition ENABLE ALWAYS TRIGGER lookup_definition_changed;
 

@@ -55,8 +55,9 @@ DECLARE
 	shared_rows	boolean := false;
 	reason		text;
 	wanted		record;
+	lost		boolean := EXISTS (SELECT 1 FROM tenantguard.lost_registry);
 BEGIN
-	IF NOT (EXISTS (SELECT 1 FROM tenantguard.registry) OR EXISTS (SELECT 1 FROM tenantguard.guarded_relation))
+	IF NOT (lost OR EXISTS (SELECT 1 FROM tenantguard.registry) OR EXISTS (SELECT 1 FROM tenantguard.guarded_relation))
 		OR tenantguard.is_bookkeeping((SELECT c.relname FROM pg_catalog.pg_class AS c WHERE c.oid = relation)) THEN
 		RETURN false;
 	END IF;
@@ -97,12 +98,14 @@ BEGIN
 		USING DETAIL = CASE
 				WHEN pg_catalog.cardinality(candidates) = 1 THEN pg_catalog.format('Found: ' || reason || '.', candidates[1])
 				WHEN candidates IS NOT NULL THEN pg_catalog.format('Several columns could name the tenant: %s.', pg_catalog.array_to_string(candidates, ', '))
+				WHEN lost THEN 'The registry of tenants was dropped, so no foreign key says whose its rows are.'
 				WHEN models <> '{}' THEN 'It holds what guarded relations hold, without the column that says whose it is.'
 				ELSE 'No foreign key says whose its rows are.' END,
-			HINT = pg_catalog.format('Use SELECT tenantguard.protect(%1$L, %2$L), share(%1$L) or exempt(%1$L, ''reason'').',
+			HINT = CASE WHEN lost AND candidates IS NULL THEN 'Use tenantguard.adopt_registry() once there is a table of tenants again, then ' ELSE 'Use ' END
+				|| pg_catalog.format('SELECT tenantguard.protect(%1$L, %2$L), share(%1$L) or exempt(%1$L, ''reason'').',
 				relation, COALESCE(candidates[1], 'org_id'));
 	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION tenantguard.meet_relation(regclass, regclass[], boolean) IS
-	'Called by the library for each new relation and each new foreign key, with the guarded relations it was copied from. Where exactly one column is NOT NULL and tied to the tenant by a foreign key, or called like the tenant column of the original, or where it has none and a foreign key that is NOT NULL leads to a guarded relation, the relation is protected, with a NOTICE, if it may be; otherwise a WARNING says what to do. Returns whether it is left to be classified. Silent before a registry is adopted or anything is declared, and about the bookkeeping of migration tools.';
+	'Called by the library for each new relation and each new foreign key, with the guarded relations it was copied from. Where exactly one column is NOT NULL and tied to the tenant by a foreign key, or called like the tenant column of the original, or where it has none and a foreign key that is NOT NULL leads to a guarded relation, the relation is protected, with a NOTICE, if it may be; otherwise a WARNING says what to do. Returns whether it is left to be classified. Silent before a registry is adopted or anything is declared, not after a registry was dropped, and about the bookkeeping of migration tools.';

@@ -133,6 +133,7 @@ AS $$
 			('tenantguard.guarded_relation', 'guarded_relation_truncated'),
 			('tenantguard.link', 'link_changed'),
 			('tenantguard.registry', 'registry_changed'),
+			('tenantguard.lost_registry', 'lost_registry_changed'),
 			('tenantguard.bypass_grant', 'bypass_grant_changed'),
 			('tenantguard.lookup_definition', 'lookup_definition_changed')
 	)

@@ -45,6 +45,39 @@ $$;
 COMMENT ON FUNCTION tenantguard.check(regnamespace, boolean) IS
 	'One row for each thing that weakens isolation in the schema (NULL: in the whole database), the worst first: stable code, severity (critical, warning, notice), object, what was found, and the SQL that fixes it. Findings accepted by suppress_finding() are left out unless with_suppressed. Changes nothing.';
 
+CREATE FUNCTION tenantguard.require_tenants()
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	lost	text;
+BEGIN
+	-- Dropped while the library was not loaded, it has left its record.
+	SELECT pg_catalog.format('table %s was dropped by role "%s" at %s', l.name, l.dropped_by, l.since) INTO lost
+	FROM tenantguard.lost_registry AS l
+	UNION ALL
+	SELECT pg_catalog.format('table %s does not exist any more', r.registry::oid)
+	FROM tenantguard.registry AS r
+	WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c WHERE c.oid = r.registry)
+	LIMIT 1;
+	IF lost IS NOT NULL THEN
+		RAISE EXCEPTION 'the registry of tenants is gone'
+			USING ERRCODE = '42501', CONSTRAINT = 'tenantguard_no_registry',
+				DETAIL = pg_catalog.format('no_registry: %s.', lost),
+				HINT = 'Restore it, then use tenantguard.adopt_registry() and tenantguard.protect_all().';
+	ELSIF NOT EXISTS (SELECT 1 FROM tenantguard.registry)
+		AND NOT EXISTS (SELECT 1 FROM tenantguard.guarded_relation AS g WHERE g.mode <> 'exempt') THEN
+		RAISE EXCEPTION 'nothing is guarded in this database'
+			USING ERRCODE = '42501', CONSTRAINT = 'tenantguard_no_registry',
+				DETAIL = 'no_registry: no registry of tenants is adopted, and no relation is protected or shared.',
+				HINT = 'Use SELECT tenantguard.adopt_registry(''public.organizations'', ''id''), then tenantguard.protect_all().';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.require_tenants() IS
+	'Returns where a registry is adopted, or where relations are guarded without one. Raises 42501 (no_registry) after it was dropped, and where nothing is guarded at all.';
+
 CREATE FUNCTION tenantguard.assert_guarded(schema regnamespace DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql STABLE
@@ -54,6 +87,7 @@ AS $$
 DECLARE
 	found		record;
 BEGIN
+	PERFORM tenantguard.require_tenants();
 	SELECT pg_catalog.count(*) AS findings,
 		pg_catalog.string_agg(pg_catalog.format('%s %s: %s', c.code, c.object, c.detail), E'\n' ORDER BY c.position)
 			FILTER (WHERE c.position <= 20) AS list
@@ -70,4 +104,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.assert_guarded(regnamespace) IS
-	'Returns when check() has no critical finding in the schema (NULL: in the database), which includes that every relation is classified. For the end of a migration. Raises 42501 (not_guarded) with up to 20 findings.';
+	'Returns when check() has no critical finding in the schema (NULL: in the database), which includes that every relation is classified. For the end of a migration. Raises 42501 (not_guarded) with up to 20 findings, and (no_registry) where the registry was dropped or nothing is guarded at all.';

@@ -40,6 +40,7 @@
 #define REASON_LINK_LOST		"link_lost"
 #define REASON_NO_PARENT		"no_parent"
 #define REASON_NOT_GUARDED		"not_guarded"
+#define REASON_NO_REGISTRY		"no_registry"
 #define REASON_UNCLASSIFIED		"unclassified"
 
 /* the constraint field of an error, to be used inside ereport() */

@@ -386,6 +386,9 @@ tenantguard_catalog_changed(PG_FUNCTION_ARGS)
 		!may_change_by_hand(trigger, ext))
 		tguard_bypass_demand(REASON_DDL, "change how relations are guarded",
 							 "rows of the extension's own tables are changed.");
+	if (ext && RelationGetRelid(trigger->tg_relation) == ext->registry &&
+		TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		tguard_registry_found();
 	CacheInvalidateRelcacheByRelid(RelationGetRelid(trigger->tg_relation));
 	return PointerGetDatum(NULL);
 }

@@ -23,6 +23,7 @@
 #include "catalog/index.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "tenant/registry.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -43,6 +44,8 @@
 #define Anum_registry_key_column	2
 #define Anum_registry_status_column 3
 #define Anum_registry_active_values 4
+
+#define Natts_lost_registry 3
 
 typedef struct RegistryConfig
 {
@@ -254,23 +257,66 @@ tguard_registry_invalidate(void)
 		CacheInvalidateRelcacheByRelid(ext->registry);
 }
 
+/* Remember, by name, that there was one (sql/10_catalog.sql). */
+static void
+note_loss(Oid relid)
+{
+	Oid			table_oid = get_relname_relid("lost_registry",
+											  tguard_extension()->schema);
+	Datum		values[Natts_lost_registry];
+	bool		nulls[Natts_lost_registry] = {false};
+	NameData	user;
+	Relation	table;
+
+	if (!OidIsValid(table_oid))
+		return;
+	namestrcpy(&user, GetUserNameFromId(GetSessionUserId(), false));
+	values[0] = CStringGetTextDatum(quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+															   get_rel_name(relid)));
+	values[1] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	values[2] = NameGetDatum(&user);
+	table = table_open(table_oid, RowExclusiveLock);
+	CatalogTupleInsert(table, heap_form_tuple(RelationGetDescr(table), values,
+											  nulls));
+	table_close(table, NoLock);
+}
+
+/* All rows of one of our own tables, past its triggers. */
+static void
+empty_own_table(Oid table_oid)
+{
+	Relation	table = table_open(table_oid, RowExclusiveLock);
+	SysScanDesc scan = systable_beginscan(table, InvalidOid, false, NULL, 0,
+										  NULL);
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		CatalogTupleDelete(table, &tuple->t_self);
+	systable_endscan(scan);
+	table_close(table, NoLock);
+}
+
+void
+tguard_registry_found(void)
+{
+	const TguardExtension *ext = tguard_extension();
+	Oid			table_oid = ext ? get_relname_relid("lost_registry", ext->schema) :
+	InvalidOid;
+
+	if (OidIsValid(table_oid))
+		empty_own_table(table_oid);
+}
+
 /* The registry was dropped: its row in the configuration goes with it. */
 void
 tguard_registry_remove(Oid relid)
 {
 	const TguardExtension *ext = tguard_extension();
-	Relation	table;
-	SysScanDesc scan;
-	HeapTuple	tuple;
 
 	if (!tguard_registry_is(relid))
 		return;
-	table = table_open(ext->registry, RowExclusiveLock);
-	scan = systable_beginscan(table, InvalidOid, false, NULL, 0, NULL);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		CatalogTupleDelete(table, &tuple->t_self);
-	systable_endscan(scan);
-	table_close(table, NoLock);
+	note_loss(relid);
+	empty_own_table(ext->registry);
 	tguard_registry_invalidate();
 }
 

@@ -38,8 +38,11 @@ extern bool tguard_registry_uses(const char *column);
 /* Have every backend ask again, from this transaction's commit on. */
 extern void tguard_registry_invalidate(void);
 
-/* Forget a registry that is being dropped. */
+/* Forget a registry that is being dropped, but not that there was one. */
 extern void tguard_registry_remove(Oid relid);
+
+/* One was adopted again. */
+extern void tguard_registry_found(void);
 
 /*
  * Changes whenever an answer of the registry may have changed; an answer may
