@@ -27,6 +27,7 @@
 #include "base/settings.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
@@ -152,23 +153,45 @@ note_foreign_key(AlterTableStmt *statement)
 		born = remember(born, relid);
 }
 
-/*
- * A table with rows is in use, or being restored: to protect it is for a
- * person.
- */
+/* Rows of its own, from before this transaction? */
 static bool
-has_rows(Oid relid)
+has_own_rows(Oid relid)
 {
 	Relation	relation;
 	bool		result;
 
-	if (get_rel_relkind(relid) != RELKIND_RELATION)
-		return false;
-	relation = relation_open(relid, NoLock);
-	result = relation->rd_createSubid == InvalidSubTransactionId &&
+	if (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE)
+		return true;			/* who knows */
+	relation = try_relation_open(relid, AccessShareLock);
+	if (relation == NULL)
+		return false;			/* dropped meanwhile */
+	result = relation->rd_rel->relkind == RELKIND_RELATION &&
+		relation->rd_createSubid == InvalidSubTransactionId &&
 		RelationGetNumberOfBlocks(relation) > 0;
 	relation_close(relation, NoLock);
 	return result;
+}
+
+/*
+ * A table with rows, in whatever partition or child, is in use, or being
+ * restored: to protect it is for a person.
+ */
+static bool
+has_rows(Oid relid)
+{
+	List	   *members;
+	ListCell   *lc;
+
+	if (get_rel_relkind(relid) != RELKIND_RELATION &&
+		get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+		return false;
+	members = find_all_inheritors(relid, NoLock, NULL);
+	foreach(lc, members)
+	{
+		if (has_own_rows(lfirst_oid(lc)))
+			return true;
+	}
+	return false;
 }
 
 static ArrayType *

@@ -40,6 +40,26 @@ CREATE VIEW a_view AS SELECT 1 AS one;
 CREATE TABLE used (org_id bigint NOT NULL);
 INSERT INTO used VALUES (1);
 ALTER TABLE used ADD FOREIGN KEY (org_id) REFERENCES orgs;
+CREATE TABLE used_parts (org_id bigint NOT NULL, id int) PARTITION BY RANGE (id);
+CREATE TABLE used_parts1 PARTITION OF used_parts FOR VALUES FROM (0) TO (10) PARTITION BY LIST (id);
+CREATE TABLE used_parts11 PARTITION OF used_parts1 FOR VALUES IN (1);
+CREATE TABLE used_parts2 PARTITION OF used_parts DEFAULT;
+INSERT INTO used_parts VALUES (1, 1);
+ALTER TABLE used_parts ADD FOREIGN KEY (org_id) REFERENCES orgs;
+CREATE TABLE used_parent (org_id bigint NOT NULL);
+CREATE TABLE used_child () INHERITS (used_parent);
+INSERT INTO used_child VALUES (1);
+ALTER TABLE used_parent ADD FOREIGN KEY (org_id) REFERENCES orgs;
+-- without rows, partitioned or not, it is protected
+CREATE TABLE idle_parts (org_id bigint NOT NULL, id int) PARTITION BY LIST (id);
+CREATE TABLE idle_parts1 PARTITION OF idle_parts FOR VALUES IN (1);
+ALTER TABLE idle_parts ADD FOREIGN KEY (org_id) REFERENCES orgs;
+BEGIN;
+CREATE TABLE new_parts (org_id bigint NOT NULL, id int) PARTITION BY LIST (id);
+CREATE TABLE new_parts1 PARTITION OF new_parts FOR VALUES IN (1);
+INSERT INTO new_parts VALUES (1, 1);
+ALTER TABLE new_parts ADD FOREIGN KEY (org_id) REFERENCES orgs;
+ROLLBACK;
 SELECT relation, mode, tenant_column, enforced FROM tenantguard.relations ORDER BY relation::text COLLATE "C";
 -- it holds from then on
 BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO items (id) VALUES (1); INSERT INTO later (id) VALUES (1); COMMIT;
