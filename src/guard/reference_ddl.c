@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/transam.h"
+#include "base/compat.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
 #include "guard/reference.h"
@@ -118,6 +119,9 @@ is_harmless(AlterTableStmt *statement, AlterTableCmd *command)
 			return true;
 		case AT_ValidateConstraint:
 			return is_foreign_key(statement->relation, command->name);
+		case AT_AlterConstraint:
+			return is_foreign_key(statement->relation,
+								  TGUARD_ALTERED_CONSTRAINT(command));
 		case AT_AttachPartition:
 		case AT_DetachPartition:
 			return true;

@@ -147,6 +147,10 @@ SET ROLE regress_references_owner;
 ALTER TABLE late VALIDATE CONSTRAINT late_parent;
 RESET ROLE;
 SELECT convalidated FROM pg_constraint WHERE conname = 'late_parent';
+SET ROLE regress_references_owner;
+ALTER TABLE late ALTER CONSTRAINT late_parent DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE late ALTER CONSTRAINT late_parent NOT DEFERRABLE;
+RESET ROLE;
 \set VERBOSITY default
 -- CHECK, NOT NULL and UNIQUE look at every row as well.
 SET ROLE regress_references_owner;

@@ -155,6 +155,15 @@ if ($version >= 180000)
 		'1|', 'a foreign key that is not enforced');
 	refused($node, 'postgres', 'BEGIN; SET LOCAL app.current_org_id = 1; ALTER TABLE marks ALTER CONSTRAINT marks_note ENFORCED',
 		'ddl_refused', 'enforcing it while a tenant is set');
+	$node->safe_psql('postgres', q{BEGIN; SELECT FROM tenantguard.begin_bypass('rows of both');
+		DELETE FROM marks; INSERT INTO marks VALUES (1, 1, 11), (2, 2, 21); COMMIT});
+	my $enforce = 'ALTER TABLE marks ALTER CONSTRAINT marks_note ENFORCED';
+	rows_are($node, 'postgres', "$enforce; SELECT convalidated FROM pg_constraint WHERE conname = 'marks_note'", 't',
+		'enforcing it without one looks at the rows of all');
+	$node->safe_psql('postgres', q{ALTER TABLE marks ALTER CONSTRAINT marks_note NOT ENFORCED;
+		BEGIN; SELECT FROM tenantguard.begin_bypass('a dangling row'); INSERT INTO marks VALUES (3, 2, 99); COMMIT});
+	like(rows_of($node, 'postgres', $enforce), qr/violates foreign key constraint "marks_note"/,
+		'and finds what dangles, whoever it belongs to');
 
 	# A foreign key of periods is checked among the rows that the tenant sees.
 	$node->safe_psql('postgres', q{CREATE EXTENSION btree_gist;
