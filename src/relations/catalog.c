@@ -334,8 +334,9 @@ is_same_declaration(Relation table, HeapTuple tuple, const Datum *values,
 }
 
 /*
- * What an earlier declaration noted (the original default, since when) stays
- * when it is merely repeated, but for a new reason.
+ * What an earlier declaration noted (since when, by whom) stays when it is
+ * merely repeated, but for a new reason, and for a default that the column got
+ * meanwhile and is about to lose again.
  */
 bool
 tguard_catalog_write(Oid relid, const Datum *declared, const bool *absent,
@@ -370,10 +371,14 @@ tguard_catalog_write(Oid relid, const Datum *declared, const bool *absent,
 		if (done)
 			CatalogTupleUpdate(table, &tuple->t_self, tuple);
 	}
-	else if (!nulls[Anum_guarded_relation_reason - 1])
+	else if (!nulls[Anum_guarded_relation_reason - 1] ||
+			 !nulls[Anum_guarded_relation_original_default - 1])
 	{
 		memset(replace, false, sizeof(replace));
-		replace[Anum_guarded_relation_reason - 1] = true;
+		replace[Anum_guarded_relation_reason - 1] =
+			!nulls[Anum_guarded_relation_reason - 1];
+		replace[Anum_guarded_relation_original_default - 1] =
+			!nulls[Anum_guarded_relation_original_default - 1];
 		tuple = heap_modify_tuple(tuple, RelationGetDescr(table), values,
 								  nulls, replace);
 		CatalogTupleUpdate(table, &tuple->t_self, tuple);

@@ -42,6 +42,13 @@ SELECT replace(s, ', MAINTAIN', '') AS protect FROM tenantguard.protect('by_name
 SELECT * FROM tenantguard.protect('by_name', 'org_id');
 -- A default that invented a tenant was replaced, and comes back with unprotect().
 SELECT column_default FROM information_schema.columns WHERE table_schema = 'rels' AND table_name = 'certain' AND column_name = 'org_id';
+-- A default that came later is noted by a repair, and that one comes back.
+ALTER TABLE certain ALTER org_id SET DEFAULT 8;
+SET client_min_messages = error;
+SELECT * FROM tenantguard.protect('certain');
+SET client_min_messages = warning;
+SELECT * FROM tenantguard.protect('certain');
+BEGIN; SELECT FROM tenantguard.begin_bypass('look'); SELECT s FROM tenantguard.unprotect('certain', 'look') AS s WHERE s ~ 'DEFAULT'; ROLLBACK;
 -- What a row needs is said in words.
 SELECT tenantguard.protect('derived');
 SELECT tenantguard.protect('two');
