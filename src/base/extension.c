@@ -88,8 +88,10 @@ find_objects(void)
 	objects.bypass_grant = get_relname_relid("bypass_grant", schema);
 	objects.visible_by_links = own_function("visible_by_links", any, 1);
 	objects.check_links = own_function("check_links", check_links, 3);
+	objects.any_row = own_function("any_row", NULL, 0);
 	complete = OidIsValid(objects.guarded_relation) &&
 		OidIsValid(objects.link) &&
+		OidIsValid(objects.any_row) &&
 		OidIsValid(objects.visible_by_links) &&
 		OidIsValid(objects.check_links) &&
 		OidIsValid(objects.registry) &&

@@ -25,6 +25,7 @@ typedef struct TguardExtension
 	Oid			registry;
 	Oid			lookup_definition;
 	Oid			bypass_grant;
+	Oid			any_row;
 	Oid			visible[KEY_KINDS];
 	Oid			visible_or_shared[KEY_KINDS];
 	Oid			check_tenant[KEY_KINDS];

@@ -40,7 +40,7 @@
 #include "parser/parse_collate.h"
 #include "parser/parse_expr.h"
 #include "parser/parse_relation.h"
-#include "rewrite/rowsecurity.h"
+#include "relations/policy.h"
 #include "tcop/utility.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
@@ -268,7 +268,7 @@ fill_omitted(CopyFromState copy, const GuardedRelation *relation,
 	MemoryContextSwitchTo(old);
 }
 
-/* Do only our policies stand between this role and the relation? */
+/* Does a policy of the user's own stand between this role and the relation? */
 static bool
 has_user_policy(Relation relation)
 {
@@ -278,10 +278,7 @@ has_user_policy(Relation relation)
 		return false;
 	foreach(lc, relation->rd_rsdesc->policies)
 	{
-		RowSecurityPolicy *policy = lfirst(lc);
-
-		if (policy->policy_name == NULL ||
-			strncmp(policy->policy_name, "tenantguard_", 12) != 0)
+		if (!tguard_policy_is_own(lfirst(lc)))
 			return true;
 	}
 	return false;

@@ -9,7 +9,6 @@
 
 #include "nodes/primnodes.h"
 #include "relations/policy.h"
-#include "rewrite/rowsecurity.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 
@@ -43,6 +42,33 @@ read_condition(Expr *condition, RelationMode *mode, AttrNumber *column)
 			return true;
 	}
 	return false;
+}
+
+/* Is it nothing, or a call of one of the functions that our policies call? */
+static bool
+calls_own(const Expr *condition)
+{
+	const TguardExtension *ext = tguard_extension();
+	Oid			function;
+
+	if (condition == NULL)
+		return true;
+	if (ext == NULL || !IsA(condition, FuncExpr))
+		return false;
+	function = ((const FuncExpr *) condition)->funcid;
+	for (TenantKeyKind kind = 0; kind < KEY_KINDS; kind++)
+	{
+		if (function == ext->visible[kind] ||
+			function == ext->visible_or_shared[kind])
+			return true;
+	}
+	return function == ext->any_row;
+}
+
+bool
+tguard_policy_is_own(const RowSecurityPolicy *policy)
+{
+	return calls_own(policy->qual) && calls_own(policy->with_check_qual);
 }
 
 bool

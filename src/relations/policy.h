@@ -6,6 +6,7 @@
 #define TGUARD_RELATIONS_POLICY_H
 
 #include "relations/cache.h"
+#include "rewrite/rowsecurity.h"
 
 /*
  * Read the generated policies of a relation with row security.  Sets the mode,
@@ -14,5 +15,11 @@
  */
 extern bool tguard_policy_read(Oid relid, RelationMode *mode,
 							   AttrNumber *column);
+
+/*
+ * Is it one of ours?  Anybody may give a policy of his own a name like ours, so
+ * what it calls decides.
+ */
+extern bool tguard_policy_is_own(const RowSecurityPolicy *policy);
 
 #endif							/* TGUARD_RELATIONS_POLICY_H */

@@ -399,6 +399,26 @@ COPY labels (id) FROM stdin;
 \.
 ROLLBACK;
 
+-- also under a name like ours: what it calls decides
+DROP POLICY mine ON labels;
+BEGIN; SET LOCAL app.current_org_id = '1'; SET LOCAL ROLE regress_copy_app;
+COPY labels (id) FROM stdin;
+6
+\.
+SELECT id FROM labels WHERE id = 6;
+ROLLBACK;
+CREATE POLICY tenantguard_mine ON labels AS RESTRICTIVE FOR INSERT TO regress_copy_app WITH CHECK (id < 5);
+BEGIN; SET LOCAL app.current_org_id = '1'; SET LOCAL ROLE regress_copy_app;
+COPY labels (id) FROM stdin;
+\.
+ROLLBACK;
+BEGIN; SELECT FROM tenantguard.begin_bypass('it has a name like ours'); DROP POLICY tenantguard_mine ON labels; COMMIT;
+CREATE POLICY tenantguard_insert ON labels AS RESTRICTIVE FOR INSERT TO PUBLIC WITH CHECK (tenantguard.visible("orgId") AND id < 5);
+BEGIN; SET LOCAL app.current_org_id = '1'; SET LOCAL ROLE regress_copy_app;
+COPY labels (id) FROM stdin;
+\.
+ROLLBACK;
+
 -- An inheritance child is held like its parent.
 CREATE TABLE child () INHERITS (parent);
 SELECT count(*) > 0 AS protected FROM tenantguard.protect('parent', 'org_id');
