@@ -126,7 +126,8 @@ AS $$
 	-- The numbers are pg_trigger.tgtype: ROW 1, INSERT 4, DELETE 8, UPDATE 16,
 	-- TRUNCATE 32. WHEN looks at the row as it was stored, after every BEFORE
 	-- trigger, so last_seen and the like cost one comparison and no event.
-	VALUES
+	SELECT v.*
+	FROM (VALUES
 		('tenantguard_registry'::name, 13::smallint, pg_catalog.format(
 			'CREATE OR REPLACE TRIGGER tenantguard_registry AFTER INSERT OR DELETE ON %s '
 			'FOR EACH ROW EXECUTE FUNCTION tenantguard.registry_changed()',
@@ -135,13 +136,15 @@ AS $$
 			'CREATE OR REPLACE TRIGGER tenantguard_registry_update AFTER UPDATE ON %1$s '
 			'FOR EACH ROW WHEN (OLD.%2$I IS DISTINCT FROM NEW.%2$I%3$s) '
 			'EXECUTE FUNCTION tenantguard.registry_changed()',
-			registry_triggers.registry, registry_triggers.key,
+			registry_triggers.registry, COALESCE(registry_triggers.key, ''),
 			CASE WHEN registry_triggers.status IS NULL THEN '' ELSE pg_catalog.format(
 				' OR OLD.%1$I::text IS DISTINCT FROM NEW.%1$I::text', registry_triggers.status) END)),
 		('tenantguard_registry_truncate', 32::smallint, pg_catalog.format(
 			'CREATE OR REPLACE TRIGGER tenantguard_registry_truncate AFTER TRUNCATE ON %s '
 			'FOR EACH STATEMENT EXECUTE FUNCTION tenantguard.registry_changed()',
 			registry_triggers.registry))
+	) AS v (name, type, definition)
+	WHERE registry_triggers.registry IS NOT NULL AND registry_triggers.key IS NOT NULL
 $$;
 COMMENT ON FUNCTION tenantguard.registry_triggers(regclass, name, name) IS
 	'The triggers that a registry with this key and status column carries: name, pg_trigger.tgtype and the statement that makes it.';
@@ -157,6 +160,9 @@ DECLARE
 	same_columns boolean;
 	wanted		record;
 BEGIN
+	IF registry IS NULL OR key IS NULL THEN
+		RETURN;
+	END IF;
 	SELECT r.* INTO recorded FROM tenantguard.registry AS r WHERE r.registry = registry_statements.registry;
 	same_columns := recorded.key_column = registry_statements.key
 		AND recorded.status_column IS NOT DISTINCT FROM registry_statements.status;
@@ -239,7 +245,7 @@ DECLARE
 	type_name	text;
 	spelled		text[];
 BEGIN
-	IF status IS NULL THEN
+	IF registry IS NULL OR status IS NULL THEN
 		RETURN active_values;
 	END IF;
 	SELECT pg_catalog.format_type(a.atttypid, NULL) INTO STRICT type_name

@@ -9,7 +9,8 @@ AS $$
 DECLARE
 	statement	text;
 BEGIN
-	FOREACH statement IN ARRAY statements LOOP
+	FOREACH statement IN ARRAY COALESCE(statements, '{}') LOOP
+		CONTINUE WHEN statement IS NULL;
 		EXECUTE statement;
 		RETURN NEXT statement;
 	END LOOP;
@@ -180,6 +181,9 @@ DECLARE
 	pol			pg_catalog.pg_policy;
 	condition	text;
 BEGIN
+	IF column_name IS NULL AND mode IS DISTINCT FROM 'derived' THEN
+		RETURN;
+	END IF;
 	SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity INTO table_name, secured, forced
 	FROM pg_catalog.pg_class AS c WHERE c.oid = policy_statements.relation AND c.relkind IN ('r', 'p');
 	IF NOT FOUND THEN
@@ -252,6 +256,9 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	IF column_name IS NULL THEN
+		RETURN false;
+	END IF;
 	-- A varchar or a domain is printed with a cast to the key type.
 	RETURN COALESCE(is_our_condition.condition = pg_catalog.format('tenantguard.%s(%I)', function_name, column_name)
 		OR is_our_condition.condition = ANY (ARRAY(
@@ -303,6 +310,9 @@ DECLARE
 	recorded	tenantguard.guarded_relation := tenantguard.recorded_relation(member);
 	member_mode	text := CASE mode WHEN 'root' THEN 'tenant' ELSE mode END;
 BEGIN
+	IF member IS NULL OR (mode <> 'shared' AND tenant_column IS NULL) THEN
+		RETURN;
+	END IF;
 	IF mode = 'shared' THEN
 		RETURN QUERY SELECT s.* FROM tenantguard.share_statements(member, anew) AS s;
 	ELSE

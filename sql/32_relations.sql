@@ -94,6 +94,9 @@ DECLARE
 	recorded	tenantguard.guarded_relation := tenantguard.recorded_relation(relation);
 	accessor	text;
 BEGIN
+	IF relation IS NULL OR mode IS NULL OR tenant_column IS NULL THEN
+		RETURN;
+	END IF;
 	IF (recorded.mode, recorded.tenant_column, recorded.original_default)
 		IS DISTINCT FROM (mode, tenant_column, original_default) THEN
 		RETURN NEXT pg_catalog.format('SELECT tenantguard.record_relation(%L, %L, %L, NULL, %L)',
@@ -205,7 +208,7 @@ COMMENT ON FUNCTION tenantguard.remark_published(regclass) IS
 
 CREATE FUNCTION tenantguard.remark_protection(relation regclass, mode text, tenant_column name)
 RETURNS void
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable

@@ -337,7 +337,7 @@ COMMENT ON FUNCTION tenantguard.classify(regnamespace, name[]) IS
 
 CREATE FUNCTION tenantguard.count_tenants(relation regclass, column_name name)
 RETURNS TABLE (looked_at bigint, nulls bigint, strangers bigint)
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN

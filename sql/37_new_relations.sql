@@ -57,7 +57,9 @@ DECLARE
 	wanted		record;
 	lost		boolean := EXISTS (SELECT 1 FROM tenantguard.lost_registry);
 BEGIN
-	IF NOT (lost OR EXISTS (SELECT 1 FROM tenantguard.registry) OR EXISTS (SELECT 1 FROM tenantguard.guarded_relation))
+	IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c WHERE c.oid = relation)
+		OR EXISTS (SELECT 1 FROM tenantguard.guarded_relation AS g WHERE g.relid = relation)
+		OR NOT (lost OR EXISTS (SELECT 1 FROM tenantguard.registry) OR EXISTS (SELECT 1 FROM tenantguard.guarded_relation))
 		OR tenantguard.is_bookkeeping((SELECT c.relname FROM pg_catalog.pg_class AS c WHERE c.oid = relation)) THEN
 		RETURN false;
 	END IF;

@@ -41,6 +41,11 @@ demand_owner(Oid relid)
 {
 	char	   *name = get_rel_name(relid);
 
+	if (name == NULL && !OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("no relation is named"),
+				 errhint("Name one: 'schema.table'.")));
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),

@@ -173,6 +173,15 @@ tenantguard_any_row(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
+/* These functions may be called by hand, with any number. */
+static const char *
+relation_name(Oid relid)
+{
+	const char *name = get_rel_name(relid);
+
+	return name ? name : "?";
+}
+
 /* The words are the same whatever the row that was met holds. */
 static void
 refuse_conflict(Oid relid)
@@ -180,7 +189,7 @@ refuse_conflict(Oid relid)
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("cannot update a row of relation \"%s\" on conflict",
-					get_rel_name(relid)),
+					relation_name(relid)),
 			 errdetail(REASON_FOREIGN_CONFLICT ": the key is taken by a row that is not the tenant's."),
 			 tguard_reason(REASON_FOREIGN_CONFLICT),
 			 errhint("Use a unique key that starts with the tenant column.")));
@@ -193,7 +202,7 @@ refuse_row(Oid relid, TenantKeyKind kind, bool isnull, Datum value,
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("new row of relation \"%s\" does not belong to the tenant",
-					get_rel_name(relid)),
+					relation_name(relid)),
 			 errdetail(REASON_FOREIGN_TENANT ": the row says %s, the tenant is %s.",
 					   isnull ? "NULL" :
 					   quote_literal_cstr(tguard_key_text(kind, value)),

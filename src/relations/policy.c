@@ -62,7 +62,7 @@ calls_own(const Expr *condition)
 			function == ext->visible_or_shared[kind])
 			return true;
 	}
-	return function == ext->any_row;
+	return function == ext->any_row || function == ext->visible_by_links;
 }
 
 bool
