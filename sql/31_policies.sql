@@ -310,7 +310,7 @@ DECLARE
 	recorded	tenantguard.guarded_relation := tenantguard.recorded_relation(member);
 	member_mode	text := CASE mode WHEN 'root' THEN 'tenant' ELSE mode END;
 BEGIN
-	IF member IS NULL OR (mode <> 'shared' AND tenant_column IS NULL) THEN
+	IF member IS NULL OR (mode NOT IN ('shared', 'derived') AND tenant_column IS NULL) THEN
 		RETURN;
 	END IF;
 	IF mode = 'shared' THEN
