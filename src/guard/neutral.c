@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "base/settings.h"
 #include "guard/neutral.h"
 #include "tenant/context.h"
 
@@ -20,7 +21,7 @@ static void
 take_out_values(void *arg)
 {
 	if (geterrcode() == ERRCODE_EXCLUSION_VIOLATION &&
-		tguard_context_bound() != NULL)
+		tguard_enforce != ENFORCE_LOG && tguard_context_bound() != NULL)
 		errdetail("Key conflicts with existing key.");
 }
 

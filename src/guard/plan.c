@@ -439,8 +439,10 @@ admit_sign_up(QueryDesc *queryDesc, int eflags)
 {
 	if (tguard_mode() == MODE_BYPASS)
 		refuse_plan("it was built without a bypass.");
-	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
-		tguard_integrity_admit(queryDesc);
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+	tguard_integrity_admit(queryDesc);
+	tguard_reference_note_sign_up();
 }
 
 static void

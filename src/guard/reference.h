@@ -55,6 +55,12 @@ extern void tguard_reference_hold(Query *query, Oid constraint,
 extern bool tguard_reference_admits(TenantKeyKind kind, bool isnull,
 									Datum value, Oid object, RowCheck what);
 
+/*
+ * A row is about to be inserted into the registry, perhaps with no tenant: in
+ * this transaction nothing that is tenants' may be referred to without one.
+ */
+extern void tguard_reference_note_sign_up(void);
+
 /* Is a check that runs now that of a statement, and not left to a later time? */
 extern bool tguard_reference_is_immediate(void);
 

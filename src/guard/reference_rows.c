@@ -26,6 +26,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "base/compat.h"
 #include "base/errors.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
@@ -117,6 +118,32 @@ add_condition(Query *query, Node *condition)
 	query->jointree->quals = condition;
 }
 
+/* ON UPDATE CASCADE, or a default, may give a row another tenant, or none. */
+static void
+add_new_row_check(Query *query, const GuardedRelation *relation,
+				  Oid constraint)
+{
+	WithCheckOption *check;
+	ListCell   *lc;
+
+	if (relation->mode == RELATION_DERIVED)
+		return;
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *entry = lfirst(lc);
+
+		if (entry->resjunk || entry->resno != relation->column)
+			continue;
+		check = makeNode(WithCheckOption);
+		check->kind = WCO_RLS_UPDATE_CHECK;
+		check->relname = get_rel_name(relation->relid);
+		check->qual = ask(relation->kind, relation->collation,
+						  tguard_filter_column(relation, 1), constraint,
+						  CHECK_CASCADED);
+		query->withCheckOptions = list_make1(check);
+	}
+}
+
 void
 tguard_reference_hold(Query *query, Oid constraint, bool on_parent)
 {
@@ -139,12 +166,23 @@ tguard_reference_hold(Query *query, Oid constraint, bool on_parent)
 		ask_cascade(query, &relation, constraint);
 	if (condition)
 		add_condition(query, condition);
+	if (query->commandType == CMD_UPDATE)
+		add_new_row_check(query, &relation, constraint);
 }
 
 /* ---------------------------------------------------------------------
  * Execution
  * ---------------------------------------------------------------------
  */
+
+/* The last transaction that inserted a row into the registry. */
+static LocalTransactionId signed_up = InvalidLocalTransactionId;
+
+void
+tguard_reference_note_sign_up(void)
+{
+	signed_up = tguard_lxid(MyProc);
+}
 
 /* tenantguard.enforce = log: one line for a statement's rows of one kind. */
 static void
@@ -166,33 +204,47 @@ report(Oid object, RowCheck what)
 						 debug_query_string);
 }
 
-/* As the server says it where a row is still referred to. */
+/*
+ * As the server says it where a row is still referred to.  "form" is of the
+ * constraint, "why" and "hint" are for the reader.
+ */
 static void
-refuse_cascade(Oid constraint)
+raise_violation(Form_pg_constraint form, const char *why, const char *hint)
+{
+	const char *table = get_rel_name(form->conrelid);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("update or delete on table \"%s\" violates foreign key constraint \"%s\" on table \"%s\"",
+					get_rel_name(form->confrelid), NameStr(form->conname),
+					table),
+			 errdetail(REASON_FOREIGN_REFERENCE ": rows of table \"%s\" %s.",
+					   table, why),
+			 err_generic_string(PG_DIAG_SCHEMA_NAME,
+								get_namespace_name(get_rel_namespace(form->conrelid))),
+			 err_generic_string(PG_DIAG_TABLE_NAME, table),
+			 err_generic_string(PG_DIAG_CONSTRAINT_NAME,
+								NameStr(form->conname)),
+			 errhint("%s", hint)));
+}
+
+static void
+refuse_cascade(Oid constraint, RowCheck what)
 {
 	HeapTuple	tuple = SearchSysCache1(CONSTROID,
 										ObjectIdGetDatum(constraint));
-	Form_pg_constraint form;
 
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("constraint with OID %u does not exist", constraint)));
-	form = (Form_pg_constraint) GETSTRUCT(tuple);
-	ereport(ERROR,
-			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-			 errmsg("update or delete on table \"%s\" violates foreign key constraint \"%s\" on table \"%s\"",
-					get_rel_name(form->confrelid), NameStr(form->conname),
-					get_rel_name(form->conrelid)),
-			 errdetail(REASON_FOREIGN_REFERENCE ": rows of table \"%s\" that are not the tenant's would change with it.",
-					   get_rel_name(form->conrelid)),
-			 err_generic_string(PG_DIAG_SCHEMA_NAME,
-								get_namespace_name(get_rel_namespace(form->conrelid))),
-			 err_generic_string(PG_DIAG_TABLE_NAME,
-								get_rel_name(form->conrelid)),
-			 err_generic_string(PG_DIAG_CONSTRAINT_NAME,
-								NameStr(form->conname)),
-			 errhint("Repair the rows under tenantguard.begin_bypass(); a foreign key that holds the tenant column cannot cross.")));
+	if (what == CHECK_CASCADED)
+		raise_violation((Form_pg_constraint) GETSTRUCT(tuple),
+						"would no longer be the tenant's",
+						"Leave the tenant column out of what the key changes: SET NULL (column); or use tenantguard.begin_bypass().");
+	raise_violation((Form_pg_constraint) GETSTRUCT(tuple),
+					"that are not the tenant's would change with it",
+					"Repair the rows under tenantguard.begin_bypass(); a foreign key that holds the tenant column cannot cross.");
 }
 
 /* A row that is not the tenant's, while a tenant or nothing is in force. */
@@ -203,9 +255,9 @@ judge(Oid object, RowCheck what, bool has_tenant)
 	{
 		if (!has_tenant)
 			tguard_context_complain();
-		refuse_cascade(object);
+		refuse_cascade(object, what);
 	}
-	return !has_tenant;
+	return !has_tenant && signed_up != tguard_lxid(MyProc);
 }
 
 /*

@@ -237,6 +237,31 @@ ROLLBACK;
 BEGIN; SELECT FROM tenantguard.begin_bypass('repair'); DELETE FROM goes WHERE org_id = 2; COMMIT;
 BEGIN; SET LOCAL app.current_org_id = '1'; DELETE FROM posts WHERE id = 11; SELECT id FROM goes; ROLLBACK;
 
+-- A cascade into the tenant column would give rows away: to another tenant, or
+-- to all.
+CREATE TABLE accounts (id bigint PRIMARY KEY);
+CREATE TABLE books (id bigint PRIMARY KEY, org_id bigint NOT NULL REFERENCES orgs REFERENCES accounts ON UPDATE CASCADE);
+CREATE TABLE pages (org_id bigint NOT NULL REFERENCES orgs, id bigint, PRIMARY KEY (org_id, id));
+CREATE TABLE drafts (id bigint PRIMARY KEY, org_id bigint REFERENCES orgs, page bigint, FOREIGN KEY (org_id, page) REFERENCES pages ON DELETE SET NULL);
+CREATE TABLE scraps (id bigint PRIMARY KEY, org_id bigint REFERENCES orgs, page bigint, FOREIGN KEY (org_id, page) REFERENCES pages ON DELETE SET NULL (page) ON UPDATE CASCADE);
+INSERT INTO accounts VALUES (1), (2);
+SELECT FROM tenantguard.exempt('accounts', 'of the operators');
+SELECT count(*) > 0 AS protected FROM tenantguard.protect('books') AS a, tenantguard.protect('pages') AS b, tenantguard.protect('scraps') AS c, tenantguard.protect('drafts', shared_rows => true) AS d;
+\set VERBOSITY default
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO books (id) VALUES (1); UPDATE accounts SET id = 3 WHERE id = 1; ROLLBACK;
+\set VERBOSITY terse
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO pages (id) VALUES (1); INSERT INTO drafts (id, page) VALUES (1, 1); DELETE FROM pages; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO pages (id) VALUES (1), (2); INSERT INTO scraps (id, page) VALUES (1, 1), (2, 2); UPDATE pages SET id = 3 WHERE id = 1; DELETE FROM pages WHERE id = 2; SELECT * FROM scraps ORDER BY id; ROLLBACK;
+BEGIN; SELECT FROM tenantguard.begin_bypass('give away'); INSERT INTO books VALUES (1, 1); UPDATE accounts SET id = 3 WHERE id = 1; SELECT * FROM books; ROLLBACK;
+
+-- A sign-up has no tenant yet, and nothing to refer to but what its own will
+-- have.
+ALTER TABLE orgs ADD owner bigint REFERENCES posts, ADD founder bigint REFERENCES posts DEFERRABLE INITIALLY DEFERRED;
+BEGIN; INSERT INTO orgs (id, owner) VALUES (9, 21); ROLLBACK;
+BEGIN; INSERT INTO orgs (id, founder) VALUES (9, 21); COMMIT;
+BEGIN; INSERT INTO orgs (id, founder) VALUES (9, 90); SET LOCAL app.current_org_id = '9'; INSERT INTO posts (id) VALUES (90); SET CONSTRAINTS ALL IMMEDIATE; SELECT id, founder FROM orgs; ROLLBACK;
+\set VERBOSITY sqlstate
+
 -- Partitions on either side.
 CREATE TABLE years (id bigint, org_id bigint NOT NULL REFERENCES orgs, PRIMARY KEY (id)) PARTITION BY RANGE (id);
 CREATE TABLE years_1 PARTITION OF years FOR VALUES FROM (0) TO (100);
