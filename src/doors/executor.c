@@ -137,14 +137,17 @@ guard_run(TGUARD_RUN_ARGS)
 static pg_noinline void
 finish_writing(QueryDesc *queryDesc)
 {
+	bool		guarded = queryDesc->plannedstmt->invalItems != NIL;
 	ErrorContextCallback callback;
 	int			depth;
 
-	tguard_neutral_begin(&callback);
+	if (guarded)
+		tguard_neutral_begin(&callback);
 	depth = tguard_reference_enter_executor(queryDesc->plannedstmt);
 	next_finish(queryDesc);
 	tguard_reference_leave(depth);
-	tguard_neutral_end(&callback);
+	if (guarded)
+		tguard_neutral_end(&callback);
 }
 
 static void

@@ -413,12 +413,13 @@ make_visible(Oid relid, const List *links, Index varno, bool for_write,
  * Links are described with the relation; what their parents are, and whether
  * their keys are unique, may have changed since.
  */
-static void
-demand_parents(const GuardedRelation *relation)
+bool
+tguard_derived_is_lost(const GuardedRelation *relation)
 {
-	GuardedRelation judged = *relation;
 	ListCell   *lc;
 
+	if (relation->lost)
+		return true;
 	foreach(lc, relation->links)
 	{
 		const RelationLink *link = lfirst(lc);
@@ -426,8 +427,17 @@ demand_parents(const GuardedRelation *relation)
 
 		if (!tguard_mode_filters(parent->mode) || parent->lost ||
 			!tguard_link_is_unique(link))
-			judged.lost = true;
+			return true;
 	}
+	return false;
+}
+
+static void
+demand_parents(const GuardedRelation *relation)
+{
+	GuardedRelation judged = *relation;
+
+	judged.lost = tguard_derived_is_lost(relation);
 	tguard_relation_demand_column(&judged);
 }
 
@@ -669,21 +679,71 @@ tguard_derived_check(Query *query, Index varno,
 static Expr *make_tenant(const GuardedRelation *relation, Index varno,
 						 TenantKeyKind *kind, Oid *collation);
 
-/* (SELECT tenant FROM parent WHERE its key = columns) */
+/*
+ * (SELECT tenant FROM parent WHERE its key = columns), or NULL where the type
+ * column says that the link does not speak.
+ */
 static Expr *
 make_tenant_of(Oid relid, const RelationLink *link, Index varno,
 			   TenantKeyKind *kind, Oid *collation)
 {
 	GuardedRelation parent = *tguard_relation(link->parent);
 	Expr	   *tenant = make_tenant(&parent, PARENT_VARNO, kind, collation);
+	CaseWhen   *when = makeNode(CaseWhen);
+	CaseExpr   *result = makeNode(CaseExpr);
 
-	return tenant == NULL ? NULL : (Expr *)
+	if (tenant == NULL)
+		return NULL;
+	tenant = (Expr *)
 		make_sub_link(EXPR_SUBLINK,
 					  make_parent_query(link->parent, tenant,
 										match_parent(relid, link, varno)));
+	if (link->type_column == 0)
+		return tenant;
+	when->expr = make_type_test(relid, link, varno);
+	when->result = tenant;
+	when->location = -1;
+	result->casetype = tguard_key_type(*kind);
+	result->casecollid = *collation;
+	result->args = list_make1(when);
+	result->defresult = (Expr *) makeNullConst(result->casetype, -1,
+											   *collation);
+	result->location = -1;
+	return (Expr *) result;
 }
 
-/* The tenant of a row as an expression; through the first link, if derived. */
+/* What the first link leads to that leads anywhere. */
+static Expr *
+make_tenant_by_links(const GuardedRelation *relation, Index varno,
+					 TenantKeyKind *kind, Oid *collation)
+{
+	CoalesceExpr *result = makeNode(CoalesceExpr);
+	ListCell   *lc;
+
+	foreach(lc, relation->links)
+	{
+		TenantKeyKind this_kind;
+		Oid			this_collation;
+		Expr	   *tenant = make_tenant_of(relation->relid, lfirst(lc),
+											varno, &this_kind,
+											&this_collation);
+
+		if (tenant == NULL || (result->args != NIL && this_kind != *kind))
+			continue;
+		*kind = this_kind;
+		*collation = this_collation;
+		result->args = lappend(result->args, tenant);
+	}
+	if (result->args == NIL)
+		return NULL;
+	result->coalescetype = tguard_key_type(*kind);
+	result->coalescecollid = *collation;
+	result->location = -1;
+	return list_length(result->args) == 1 ? linitial(result->args) :
+		(Expr *) result;
+}
+
+/* The tenant of a row as an expression. */
 static Expr *
 make_tenant(const GuardedRelation *relation, Index varno,
 			TenantKeyKind *kind, Oid *collation)
@@ -691,8 +751,7 @@ make_tenant(const GuardedRelation *relation, Index varno,
 	if (relation->lost)
 		return NULL;
 	if (relation->mode == RELATION_DERIVED)
-		return make_tenant_of(relation->relid, linitial(relation->links),
-							  varno, kind, collation);
+		return make_tenant_by_links(relation, varno, kind, collation);
 	*kind = relation->kind;
 	*collation = relation->collation;
 	return tguard_filter_column(relation, varno);

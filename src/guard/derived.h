@@ -34,13 +34,17 @@ extern Expr *tguard_derived_visible(Query *query, Index varno,
 extern Expr *tguard_derived_check(Query *query, Index varno,
 								  const GuardedRelation *relation, bool all);
 
+/* Is what ties the rows to tenants gone? */
+extern bool tguard_derived_is_lost(const GuardedRelation *relation);
+
 /* Is there anything of the kind to ask? */
 extern bool tguard_derived_needs_check(const GuardedRelation *relation);
 
 /*
  * Whose a row of a guarded relation is, as an expression for a query that is
  * not planned yet, with the kind and the collation of the key: its tenant
- * column, or what its first link leads to.  NULL where that is lost.
+ * column, or what the first of its links leads to that leads anywhere.  NULL
+ * where that is lost.
  */
 extern Expr *tguard_derived_tenant(Query *query, Index varno,
 								   const GuardedRelation *relation,

@@ -155,11 +155,14 @@ tguard_reference_hold(Query *query, Oid constraint, bool on_parent)
 	if (!tguard_mode_filters(relation.mode) ||
 		(looks_up && (!on_parent || relation.mode == RELATION_ROOT)))
 		return;
-	if (relation.lost)
+	if (tguard_derived_is_lost(&relation))
 	{
 		/* a plan of a bypass does not outlive it */
 		if (tguard_mode() != MODE_BYPASS)
+		{
+			relation.lost = true;
 			tguard_relation_demand_column(&relation);
+		}
 		return;
 	}
 	condition = looks_up ? ask_parent(query, &relation) :

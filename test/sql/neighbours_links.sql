@@ -74,6 +74,21 @@ BEGIN; SET LOCAL app.current_org_id = '2'; DELETE FROM people WHERE id = 1; ROLL
 DELETE FROM people WHERE id = 1;
 BEGIN; SELECT FROM tenantguard.begin_bypass('all of them'); DELETE FROM people WHERE id = 1; SELECT id FROM notes; SELECT id FROM marks; ROLLBACK;
 
+-- One column that leads to two tables, as another one says: the same number is
+-- a ticket of tenant 2 and a file of tenant 1.
+CREATE TABLE pins (id bigint PRIMARY KEY, type text, ref bigint, who bigint REFERENCES people ON DELETE CASCADE);
+INSERT INTO people VALUES (3);
+SELECT FROM tenantguard.add_link('pins', '{ref}', 'tickets', '{id}', 'type', 'ticket');
+SELECT FROM tenantguard.add_link('pins', '{ref}', 'files', '{id}', 'type', 'file');
+SELECT count(*) > 0 AS derived FROM tenantguard.derive('pins');
+BEGIN; SELECT FROM tenantguard.begin_bypass('rows'); INSERT INTO tickets VALUES (25, 2); INSERT INTO files VALUES (25, 1); INSERT INTO pins VALUES (1, 'file', 25, 3); COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '2'; SELECT id FROM pins; DELETE FROM people WHERE id = 3; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; SELECT id FROM pins; DELETE FROM people WHERE id = 3; SELECT id FROM pins; ROLLBACK;
+
+-- Where links are broken a bypass goes on, a tenant does not.
+BEGIN; SELECT FROM tenantguard.begin_bypass('repair'); SELECT count(*) > 0 AS unprotected FROM tenantguard.unprotect('files', 'no longer'); EXECUTE mark(400, 11); DELETE FROM people WHERE id = 3; SELECT tenantguard.end_bypass();
+SET LOCAL app.current_org_id = '1'; EXECUTE mark(401, 11); ROLLBACK;
+
 SET client_min_messages = error;
 DROP EXTENSION tenantguard CASCADE;
 DROP SCHEMA next CASCADE;
