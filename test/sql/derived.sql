@@ -53,7 +53,7 @@ SET ROLE regress_derived_owner;
 SELECT * FROM tenantguard.protect_all('derived');
 
 -- What may be NULL, or has no foreign key, is a person's to decide.
-SELECT tenantguard.derive('files', dry_run => true);
+SELECT s FROM tenantguard.derive('files', dry_run => true) AS s WHERE s NOT LIKE 'REVOKE%';
 SELECT count(*) FROM tenantguard.derive('files');
 SELECT count(*) AS nothing_is_missing FROM tenantguard.derive('files');
 SELECT tenantguard.derive('events');
@@ -155,11 +155,29 @@ SELECT max(id) FROM comments WHERE ticket_id = 201;
 ROLLBACK;
 
 -- Few rows: each asks its parent. Many: the parents are gathered first.
-SET enable_seqscan = off;
-EXPLAIN (COSTS OFF) SELECT * FROM comments WHERE id = 1010;
-EXPLAIN (COSTS OFF) SELECT * FROM comments;
-EXPLAIN (COSTS OFF) SELECT * FROM comments JOIN tickets AS t ON t.id = ticket_id WHERE t.id = 101;
-RESET enable_seqscan;
+CREATE FUNCTION form(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	line	text;
+	answer	text := 'none';
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		answer := CASE WHEN line ~ 'InitPlan' THEN 'gathered' WHEN line ~ 'SubPlan' AND answer = 'none' THEN 'each' ELSE answer END;
+	END LOOP;
+	RETURN answer;
+END $$;
+SELECT q, form(q) FROM unnest(ARRAY[
+	'SELECT * FROM comments WHERE id = 1010',
+	'SELECT * FROM comments WHERE id IN (1010, 2010)',
+	'SELECT * FROM comments WHERE ticket_id = 101',
+	'SELECT * FROM comments',
+	'SELECT * FROM comments WHERE body = ''comment''',
+	'SELECT * FROM comments WHERE id > 1010',
+	'SELECT c.* FROM comments AS c JOIN tickets AS t ON t.id = ticket_id WHERE t.id = 101',
+	'SELECT c.* FROM comments AS c JOIN tickets AS t ON t.id = ticket_id',
+	'SELECT min(id) FROM comments WHERE ticket_id = 101',
+	'SELECT * FROM comments FOR UPDATE',
+	'UPDATE comments SET body = body',
+	'SELECT * FROM comments WHERE id = 1010 UNION ALL SELECT * FROM comments WHERE id = 1020']) AS q;
 
 -- Written: a row of its own parent, or none.
 SET ROLE regress_derived_app;
