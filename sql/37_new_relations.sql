@@ -88,6 +88,7 @@ BEGIN
 	END IF;
 	IF may_protect AND certain AND pg_catalog.cardinality(candidates) = 1 THEN
 		PERFORM tenantguard.require_table(relation);
+		PERFORM tenantguard.lock_relation(relation);
 		SELECT t.* INTO wanted FROM tenantguard.protection_target(relation, candidates[1], shared_rows) AS t;
 		PERFORM tenantguard.run_statements(ARRAY(SELECT s.* FROM tenantguard.protection_statements(
 			relation, wanted.target_mode, wanted.target_column, wanted.target_default) AS s));

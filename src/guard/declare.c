@@ -135,13 +135,20 @@ weakens_undeclared(Oid relid, FunctionCallInfo fcinfo)
 
 TGUARD_SQL_FUNCTION(tenantguard_lock_relation);
 
-/* lock_relation(relation regclass) RETURNS void; the owner's to call */
+/*
+ * lock_relation(relation regclass) RETURNS void; the owner's to call.  First
+ * it waits for GRANTs that are under way (privileges.c): what they add must be
+ * seen by whoever is about to guard the relation.
+ */
 Datum
 tenantguard_lock_relation(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
 
 	demand_owner(relid);
+	if (tguard_extension())
+		LockRelationOid(tguard_extension()->guarded_relation,
+						ShareRowExclusiveLock);
 	LockRelationOid(relid, AccessExclusiveLock);
 	PG_RETURN_VOID();
 }

@@ -20,6 +20,7 @@
 #include "access/xact.h"
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/extension.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
@@ -29,6 +30,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/value.h"
+#include "storage/lmgr.h"
 #include "tenant/bypass.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -444,11 +446,18 @@ tell(List *revoked, bool asked)
 			 errhint("Where it is meant, declare a bypass first: BEGIN; SELECT tenantguard.begin_bypass('reason');")));
 }
 
+/*
+ * A relation that another session is about to guard is waited for, and the
+ * other way round (lock_relation()): the server takes no lock for a GRANT, and
+ * neither would see what the other is doing.
+ */
 List *
 tguard_privileges_before(Node *statement)
 {
-	return is_of_interest(statement) ?
-		holdings_of(targets_of((GrantStmt *) statement)) : NIL;
+	if (!is_of_interest(statement))
+		return NIL;
+	LockRelationOid(tguard_extension()->guarded_relation, RowExclusiveLock);
+	return holdings_of(targets_of((GrantStmt *) statement));
 }
 
 void
