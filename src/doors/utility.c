@@ -101,7 +101,7 @@ rule_statement(PlannedStmt *pstmt, const char *queryString,
 	}
 	run_statement(pstmt, statement, queryString, readOnlyTree, context, params,
 				  queryEnv, dest, qc);
-	tguard_rule_after(statement, context == PROCESS_UTILITY_SUBCOMMAND, &before);
+	tguard_rule_after(statement, context, &before);
 }
 
 /* Statements of transaction control have no transaction to look around in. */

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "catalog/dependency.h"
@@ -476,7 +477,8 @@ retire_partner(CreatePolicyStmt *statement)
 }
 
 void
-tguard_rule_after(Node *statement, bool subcommand, const TguardBefore *before)
+tguard_rule_after(Node *statement, ProcessUtilityContext context,
+				  const TguardBefore *before)
 {
 	if (before->last_words)
 		tguard_own_farewell(before->last_words);
@@ -486,7 +488,9 @@ tguard_rule_after(Node *statement, bool subcommand, const TguardBefore *before)
 		retire_partner((CreatePolicyStmt *) statement);
 	else
 		tguard_inheritance_after(statement);
-	tguard_privileges_after(statement, before->privileges);
+	tguard_privileges_after(statement, before->privileges,
+							context == PROCESS_UTILITY_TOPLEVEL &&
+							!IsTransactionBlock());
 	tguard_publications_after(statement, &before->published);
-	tguard_new_relation_meet(subcommand);
+	tguard_new_relation_meet(context == PROCESS_UTILITY_SUBCOMMAND);
 }

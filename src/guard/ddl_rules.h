@@ -8,6 +8,7 @@
 #include "access/attnum.h"
 #include "guard/publications.h"
 #include "nodes/parsenodes.h"
+#include "tcop/utility.h"
 
 /* By OID, from the object door: relations and columns, also our own. */
 extern void tguard_rule_truncate(Oid relid);
@@ -30,7 +31,7 @@ extern void tguard_rule_before(Node *statement, TguardBefore *before);
  * After it ran: follow inheritance, retire the partner policy, take back
  * privileges, judge publications, say farewell.
  */
-extern void tguard_rule_after(Node *statement, bool subcommand,
+extern void tguard_rule_after(Node *statement, ProcessUtilityContext context,
 							  const TguardBefore *before);
 
 #endif							/* TGUARD_DDL_RULES_H */

@@ -460,8 +460,12 @@ tguard_privileges_before(Node *statement)
 	return holdings_of(targets_of((GrantStmt *) statement));
 }
 
+/*
+ * pg_restore sends all GRANTs of a relation at once, or all there is in one
+ * transaction: an error would take the rest back as well.
+ */
 void
-tguard_privileges_after(Node *statement, List *before)
+tguard_privileges_after(Node *statement, List *before, bool alone)
 {
 	GrantStmt  *grant = (GrantStmt *) statement;
 	List	   *fresh;
@@ -476,7 +480,7 @@ tguard_privileges_after(Node *statement, List *before)
 	if (fresh == NIL)
 		return;
 	named = bits_named(grant, &others);
-	if (!others || tguard_mode() != MODE_GUARD)
+	if ((!others && alone) || tguard_mode() != MODE_GUARD)
 	{
 		Holding    *first = linitial(fresh);
 

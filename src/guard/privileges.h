@@ -16,8 +16,8 @@ extern List *tguard_privileges_before(Node *statement);
 /*
  * After it: without a bypass, what it added of these is revoked with a NOTICE,
  * or a WARNING where it was asked for by name.  Error ddl_refused where it
- * grants nothing else.
+ * grants nothing else and an error would take nothing else back ("alone").
  */
-extern void tguard_privileges_after(Node *statement, List *before);
+extern void tguard_privileges_after(Node *statement, List *before, bool alone);
 
 #endif							/* TGUARD_PRIVILEGES_H */

@@ -80,7 +80,13 @@ GRANT REFERENCES (org_id) ON "Docs" TO regress_priv_app;
 GRANT SELECT (id), REFERENCES (org_id, id) ON "Docs" TO regress_priv_app;
 GRANT TRUNCATE, SELECT, TRIGGER ON ALL TABLES IN SCHEMA privs TO regress_priv_app, "regress_priv App 2", PUBLIC;
 GRANT ALL (org_id) ON "Docs" TO PUBLIC;
+-- where an error would take other work back it is not granted, and said
+BEGIN; GRANT TRUNCATE ON "Docs" TO regress_priv_app; SELECT has_table_privilege('regress_priv_app', '"Docs"', 'TRUNCATE') AS granted; COMMIT;
+GRANT INSERT ON codes TO regress_priv_etl \; GRANT TRUNCATE ON codes TO regress_priv_etl \; GRANT UPDATE ON codes TO regress_priv_etl;
+SELECT has_table_privilege('regress_priv_etl', 'codes', 'INSERT') AND has_table_privilege('regress_priv_etl', 'codes', 'UPDATE') AS granted;
+REVOKE ALL ON codes FROM regress_priv_etl;
 \set VERBOSITY terse
+DO $$ BEGIN GRANT TRIGGER ON privs."Docs" TO PUBLIC; END $$;
 -- inside other code
 DO $$ BEGIN GRANT ALL ON privs.parts TO PUBLIC; END $$;
 CREATE FUNCTION handing_out() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN EXECUTE 'GRANT ALL ON privs."Docs", privs.codes TO PUBLIC'; END $$;
