@@ -5,7 +5,8 @@
  * Behind session_replication_role = replica, or with its triggers disabled, a
  * foreign key neither checks nor cascades: a row could point anywhere, and the
  * triggers of the application do not fire.  A restore needs that, an
- * application never does, so it takes a bypass.
+ * application never does, so it takes a bypass.  Triggers that a restore left
+ * disabled keep the tenants from writing.
  *
  * The setting is judged where it takes effect, at a write, however it was
  * set.  The apply worker of logical replication, which writes in this mode,
@@ -52,6 +53,29 @@ tguard_integrity_admit(QueryDesc *queryDesc)
 		return;
 	foreach(lc, plan->resultRelations)
 		refuse_replica_write(rt_fetch(lfirst_int(lc), plan->rtable)->relid);
+}
+
+static bool
+is_switched_off(const Trigger *trigger)
+{
+	return trigger->tgisinternal &&
+		(trigger->tgenabled == TRIGGER_DISABLED ||
+		 trigger->tgenabled == TRIGGER_FIRES_ON_REPLICA);
+}
+
+void
+tguard_integrity_target(Relation relation)
+{
+	TriggerDesc *triggers = relation->trigdesc;
+
+	for (int i = 0; triggers && i < triggers->numtriggers; i++)
+	{
+		if (is_switched_off(&triggers->triggers[i]))
+			tguard_bypass_demand(REASON_INTEGRITY,
+								 psprintf("write to guarded relation \"%s\"",
+										  RelationGetRelationName(relation)),
+								 "triggers of its foreign keys are disabled.");
+	}
 }
 
 /* Is it a trigger of the server's own, by name or (NULL) is there any? */
@@ -104,6 +128,22 @@ alter_table(AlterTableStmt *statement)
 	}
 }
 
+static void
+copy_from(RangeVar *name)
+{
+	Oid			relid = RangeVarGetRelid(name, NoLock, true);
+	Relation	relation;
+
+	if (!OidIsValid(relid) ||
+		!tguard_mode_holds(tguard_relation(relid)->mode))
+		return;
+	if (is_replica())
+		refuse_replica_write(relid);
+	relation = table_open(relid, AccessShareLock);
+	tguard_integrity_target(relation);
+	table_close(relation, NoLock);
+}
+
 void
 tguard_integrity_statement(Node *statement)
 {
@@ -111,7 +151,6 @@ tguard_integrity_statement(Node *statement)
 
 	if (IsA(statement, AlterTableStmt))
 		alter_table((AlterTableStmt *) statement);
-	else if (IsA(statement, CopyStmt) && copy->is_from && copy->relation &&
-			 is_replica())
-		refuse_replica_write(RangeVarGetRelid(copy->relation, NoLock, true));
+	else if (IsA(statement, CopyStmt) && copy->is_from && copy->relation)
+		copy_from(copy->relation);
 }

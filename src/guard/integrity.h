@@ -7,12 +7,19 @@
 
 #include "executor/execdesc.h"
 #include "nodes/nodes.h"
+#include "utils/rel.h"
 
 /*
  * Before a utility statement: DISABLE TRIGGER of a foreign key's trigger, and
  * COPY FROM in a replica session, need a bypass (error integrity_off).
  */
 extern void tguard_integrity_statement(Node *statement);
+
+/*
+ * While a write to an opened guarded relation is planned: error integrity_off
+ * where triggers of its foreign keys are switched off and no bypass is open.
+ */
+extern void tguard_integrity_target(Relation relation);
 
 /* Before a plan that reaches guarded relations starts for a tenant. */
 extern void tguard_integrity_admit(QueryDesc *queryDesc);

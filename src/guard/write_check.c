@@ -23,6 +23,7 @@
 #include "commands/extension.h"
 #include "commands/trigger.h"
 #include "guard/derived.h"
+#include "guard/integrity.h"
 #include "guard/plan.h"
 #include "guard/row_filter.h"
 #include "guard/visible.h"
@@ -57,6 +58,7 @@ describe_target(WriteTarget *target, Query *query, Oid relid)
 	bool		children = rel->rd_rel->relkind != RELKIND_RELATION ||
 	rel->rd_rel->relhassubclass;
 
+	tguard_integrity_target(rel);
 	target->query = query;
 	target->relid = relid;
 	target->relation = *tguard_relation(relid);

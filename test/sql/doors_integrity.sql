@@ -89,6 +89,22 @@ ALTER TABLE loose ENABLE TRIGGER ALL;
 RESET ROLE;
 ALTER TABLE free DISABLE TRIGGER ALL;
 BEGIN; SELECT FROM tenantguard.begin_bypass('restore'); ALTER TABLE lines DISABLE TRIGGER ALL; INSERT INTO lines VALUES (1, 1, 99); ALTER TABLE lines ENABLE TRIGGER ALL; ROLLBACK;
+-- Left disabled by a restore: no tenant writes until they are enabled.
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO lines VALUES (1, 7, 1); ROLLBACK;
+BEGIN; SELECT FROM tenantguard.begin_bypass('restore'); ALTER TABLE lines DISABLE TRIGGER :"referencing"; INSERT INTO lines VALUES (1, 7, 99); DELETE FROM lines; COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO lines VALUES (1, 7, 1); ROLLBACK;
+\set VERBOSITY sqlstate
+BEGIN; SET LOCAL app.current_org_id = '1'; EXECUTE writes; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; UPDATE lines SET doc = 99; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; COPY lines (id, doc) FROM stdin;
+7	99
+\.
+ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; SELECT count(*) FROM lines; ROLLBACK;
+ALTER TABLE lines ENABLE TRIGGER ALL;
+BEGIN; SET LOCAL app.current_org_id = '1'; EXECUTE writes; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO lines VALUES (1, 7, 1) RETURNING *; ROLLBACK;
+\set VERBOSITY default
 -- A parent that is not guarded, with a child that is.
 CREATE TABLE above (org_id bigint NOT NULL, id int);
 BEGIN; SELECT FROM tenantguard.begin_bypass('below'); ALTER TABLE loose INHERIT above; COMMIT;
