@@ -6,7 +6,7 @@ use strict;
 use warnings;
 use Guarded;
 use Exporter 'import';
-our @EXPORT = qw(streams_node make_bare make_fresh facts_of look);
+our @EXPORT = qw(streams_node in_session make_bare make_fresh facts_of look);
 
 my ($node, %super);
 
