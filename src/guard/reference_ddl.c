@@ -41,7 +41,10 @@ is_foreign_key(RangeVar *relation, const char *name)
 	return result;
 }
 
-/* A new column of a plain built-in type, with no expression but a constant. */
+/*
+ * A new column of a plain built-in type, with no expression but a constant.
+ * The parser leaves a key and when it is checked (DEFERRABLE) apart.
+ */
 static bool
 is_plain_column(ColumnDef *column)
 {
@@ -57,12 +60,23 @@ is_plain_column(ColumnDef *column)
 	{
 		Constraint *constraint = lfirst_node(Constraint, lc);
 
-		if (constraint->contype != CONSTR_FOREIGN &&
-			constraint->contype != CONSTR_NULL &&
-			constraint->contype != CONSTR_NOTNULL &&
-			!(constraint->contype == CONSTR_DEFAULT &&
-			  IsA(constraint->raw_expr, A_Const)))
-			return false;
+		switch (constraint->contype)
+		{
+			case CONSTR_FOREIGN:
+			case CONSTR_NULL:
+			case CONSTR_NOTNULL:
+			case CONSTR_ATTR_DEFERRABLE:
+			case CONSTR_ATTR_NOT_DEFERRABLE:
+			case CONSTR_ATTR_DEFERRED:
+			case CONSTR_ATTR_IMMEDIATE:
+				break;
+			case CONSTR_DEFAULT:
+				if (!IsA(constraint->raw_expr, A_Const))
+					return false;
+				break;
+			default:
+				return false;
+		}
 	}
 	return true;
 }

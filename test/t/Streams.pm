@@ -6,9 +6,9 @@ use strict;
 use warnings;
 use Guarded;
 use Exporter 'import';
-our @EXPORT = qw(streams_node in_session make_bare make_fresh facts_of look);
+our @EXPORT = qw(streams_node in_session leave make_bare make_fresh facts_of look);
 
-my ($node, %super);
+my ($node, %made, %super);
 
 my $fresh = q{
 	DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION owner; GRANT USAGE ON SCHEMA public TO app;
@@ -88,12 +88,21 @@ sub in_session
 
 	if (!$super{$database})
 	{
-		$node->safe_psql('postgres', "CREATE DATABASE $database OWNER owner");
-		$node->safe_psql($database, 'ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT SELECT ON TABLES TO app');
+		if (!$made{$database}++)
+		{
+			$node->safe_psql('postgres', "CREATE DATABASE $database OWNER owner");
+			$node->safe_psql($database, 'ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT SELECT ON TABLES TO app');
+		}
 		$super{$database} = $node->background_psql($database);
 		$super{$database}->query_safe('SET client_min_messages = error');
 	}
 	return $super{$database}->query_safe($sql);
+}
+
+# leave(database): end that session, so that the database can be copied
+sub leave
+{
+	(delete $super{ $_[0] })->quit;
 }
 
 # make_bare(database): the tables as they were, without the extension

@@ -1,13 +1,13 @@
-# alembic_steps.py HOST PORT
-#	  Migrate the database "guarded" step by step; print what came of each.
+# alembic_steps.py HOST PORT DATABASE DIRECTORY
+#	  Migrate a database step by step; print what came of each.
 import sys
 
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
-host, port = sys.argv[1:]
-engine = sa.create_engine(f"postgresql+psycopg2://owner@/guarded?host={host}&port={port}")
+host, port, database = sys.argv[1:4]
+engine = sa.create_engine(f"postgresql+psycopg2://owner@/{database}?host={host}&port={port}")
 
 
 def schema(op):
