@@ -77,14 +77,28 @@ AS $$
 	WITH tied AS MATERIALIZED (
 		SELECT t.relid, t.attnum FROM tenantguard.tenant_columns() AS t
 	),
-	named AS MATERIALIZED (
+	called AS MATERIALIZED (
 		SELECT a.attrelid AS relid, a.attnum, a.atttypid
 		FROM pg_catalog.pg_attribute AS a
 		WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity = ''
 			AND pg_catalog.lower(pg_catalog.replace(a.attname, '_', ''))
 				IN (SELECT n.* FROM tenantguard.tenant_names() AS n)
-			AND NOT EXISTS (SELECT 1 FROM tied AS t WHERE t.relid = a.attrelid)
-			AND NOT EXISTS (SELECT 1 FROM tenantguard.registry AS r WHERE r.registry = a.attrelid)
+	),
+	-- A foreign key to something else says that the name means something else.
+	elsewhere AS MATERIALIZED (
+		SELECT DISTINCT c.conrelid AS relid, k.attnum
+		FROM pg_catalog.pg_constraint AS c
+		JOIN tenantguard.registry AS r ON r.registry <> c.confrelid
+		CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey)) AS k (attnum, refnum)
+		WHERE c.contype = 'f' AND c.confrelid <> c.conrelid
+			AND (c.confrelid, k.refnum) NOT IN (SELECT l.relid, l.attnum FROM called AS l)
+	),
+	named AS MATERIALIZED (
+		SELECT l.*
+		FROM called AS l
+		WHERE NOT EXISTS (SELECT 1 FROM tied AS t WHERE t.relid = l.relid)
+			AND NOT EXISTS (SELECT 1 FROM elsewhere AS e WHERE e.relid = l.relid AND e.attnum = l.attnum)
+			AND NOT EXISTS (SELECT 1 FROM tenantguard.registry AS r WHERE r.registry = l.relid)
 	),
 	-- Each type is judged once, not once for every column of that type.
 	used AS MATERIALIZED (
@@ -113,7 +127,7 @@ AS $$
 	GROUP BY f.relid
 $$;
 COMMENT ON FUNCTION tenantguard.supposed_columns(regnamespace) IS
-	'For each relation that has any: the columns that foreign keys tie to the registry, or where there are none those that are called like a tenant column and have a fitting type; the first of them, how many, and their list.';
+	'For each relation that has any: the columns that foreign keys tie to the registry, or where there are none those that are called like a tenant column, have a fitting type and no foreign key to something else; the first of them, how many, and their list.';
 
 CREATE FUNCTION tenantguard.check_registry()
 RETURNS SETOF tenantguard.finding

@@ -130,6 +130,11 @@ CREATE TABLE "Seems" (account_id bigint);
 CREATE TABLE lines (tenant bigint, ticket bigint, FOREIGN KEY (tenant, ticket) REFERENCES tickets);
 ALTER TABLE tickets ADD UNIQUE (id);
 CREATE TABLE remarks (ticket bigint REFERENCES tickets (id));
+CREATE TABLE "Accounts" (id bigint PRIMARY KEY);
+CREATE TABLE "Leads Elsewhere" (account_id bigint REFERENCES "Accounts");
+SELECT object, detail, fix FROM found WHERE object LIKE '%Elsewhere%';
+SELECT tenantguard.share('"Accounts"') \g /dev/null
+SELECT tenantguard.share('"Leads Elsewhere"') \g /dev/null
 SELECT tenantguard.exempt('"Let Go"', 'test');
 SELECT tenantguard.share('"For All"') \g /dev/null
 SELECT tenantguard.share('"Seems"') \g /dev/null
@@ -137,7 +142,7 @@ SELECT tenantguard.protect('lines', 'tenant') \g /dev/null
 SELECT tenantguard.record_relation('remarks', 'exempt', NULL, NULL, NULL);
 TABLE found;
 SELECT fix FROM fixes WHERE fix LIKE 'BEGIN%' \gexec
-DROP TABLE "Seems";
+DROP TABLE "Seems", "Leads Elsewhere", "Accounts";
 SELECT tenantguard.exempt('remarks', 'copies of what is public');
 TABLE found;
 -- Accepted, with a reason and a time.
