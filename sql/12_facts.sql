@@ -89,8 +89,10 @@ AS $$
 		CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey)) AS k (attnum, refnum)
 		WHERE c.contype = 'f'
 			AND c.conparentid = 0
-			-- PostgreSQL 18 knows foreign keys that are not enforced.
-			AND COALESCE(pg_catalog.to_jsonb(c) ->> 'conenforced', 'true') = 'true'
+			-- PostgreSQL 18 knows foreign keys that are not enforced. Before it
+			-- there is no such column, and to look for it takes its time.
+			AND (pg_catalog.current_setting('server_version_num')::integer < 180000
+				 OR COALESCE(pg_catalog.to_jsonb(c) ->> 'conenforced', 'true') = 'true')
 	),
 	tied (relid, attnum) AS (
 		SELECT r.relid, r.attnum
