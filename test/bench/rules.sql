@@ -18,8 +18,9 @@ WHERE n.nspname IN ('policy', 'subselect') AND c.relkind IN ('r', 'p')
 AND NOT c.relispartition
 \gexec
 
-ALTER ROLE bench_handsuper SUPERUSER;
-ALTER ROLE bench_superuser SUPERUSER;
+SELECT format('ALTER ROLE %I SUPERUSER', rolname) FROM pg_roles
+WHERE rolname IN ('bench_handsuper', 'bench_superuser')
+\gexec
 
 \if :guard
 CREATE TABLE public.organizations (
@@ -32,7 +33,24 @@ CREATE EXTENSION tenantguard;
 SELECT tenantguard.adopt_registry('public.organizations', 'id', 'status');
 SELECT tenantguard.protect(c.oid, 'org_id')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname IN ('guarded', 'superuser', 'redundant') AND c.relkind IN ('r', 'p')
-AND NOT c.relispartition;
+WHERE n.nspname IN ('guarded', 'superuser', 'redundant', 'owned')
+AND c.relkind IN ('r', 'p') AND NOT c.relispartition;
+
+-- Relations that lead to a tenant, each after those that it leads to.
+SELECT tenantguard.protect(c.oid, 'org_id') FROM pg_class c
+WHERE c.relnamespace = to_regnamespace('linked') AND c.relkind = 'r'
+AND c.relname ~ 'parent0';
+SELECT format('SELECT tenantguard.derive(%s::regclass)', c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'linked' AND c.relkind = 'r' AND c.relname !~ 'parent0|mixed'
+ORDER BY c.relname !~ 'parent', c.relname
+\gexec
+SELECT tenantguard.add_link(c.oid, '{parent_id}', p.oid, '{id}',
+                            'parent_type', p.relname)
+FROM pg_class c JOIN pg_class p USING (relnamespace)
+WHERE c.relnamespace = to_regnamespace('linked') AND c.relname = 'mixed'
+AND p.relname IN ('parent0', 'parent1') AND c.relkind = 'r';
+SELECT tenantguard.derive(c.oid) FROM pg_class c
+WHERE c.relnamespace = to_regnamespace('linked') AND c.relname = 'mixed';
 \o
 \endif
