@@ -14,9 +14,15 @@
  * nothing more.  Nobody's privileges are asked for the parent: its rows decide
  * and are not shown.
  *
- * The sub-select takes one of two forms.  EXISTS asks the parent's key for each
- * row, which is right where few rows are looked at.  Where a query reads the
- * relation at large, the tenant's parents are gathered once,
+ * The sub-select takes one of three forms.  EXISTS asks the parent's key for
+ * each row, which is right where few rows are looked at.  The planner plans it
+ * twice, the other way a hash table of the tenant's parents, and takes the
+ * table for as little as two rows; so where a query looks for one row,
+ *
+ *		(SELECT true FROM tickets WHERE id = ticket_id)
+ *
+ * is asked instead.  Where it reads the relation at large, the tenant's parents
+ * are gathered once,
  *
  *		ticket_id = ANY (ARRAY(SELECT id FROM tickets))
  *
@@ -51,6 +57,13 @@
 
 /* The parent's place in the sub-selects: they have no other relation. */
 #define PARENT_VARNO 1
+
+typedef enum LinkForm
+{
+	LINK_GATHER,				/* the tenant's parents, once */
+	LINK_ASK,					/* EXISTS, as the planner likes */
+	LINK_ASK_ONCE				/* the parent of a single row */
+} LinkForm;
 
 /* ---------------------------------------------------------------------
  * One link
@@ -168,14 +181,14 @@ match_parent(Oid relid, const RelationLink *link, Index varno)
 }
 
 static Expr *make_visible(Oid relid, const List *links, Index varno,
-						  bool for_write, bool one_by_one);
+						  bool for_write, LinkForm form);
 
 /*
  * Rows of no tenant are read by all.  Where a row is written they do not do,
  * and the parent's own filter, which lets them pass, is not enough.
  */
 static List *
-exclude_shared(Oid relid)
+exclude_shared(Oid relid, LinkForm form)
 {
 	GuardedRelation parent = *tguard_relation(relid);
 	NullTest   *test;
@@ -184,7 +197,7 @@ exclude_shared(Oid relid)
 		return NIL;
 	if (parent.mode == RELATION_DERIVED)
 		return list_make1(make_visible(relid, parent.links, PARENT_VARNO, true,
-									   true));
+									   form));
 	test = makeNode(NullTest);
 	test->arg = tguard_filter_column(&parent, PARENT_VARNO);
 	test->nulltesttype = IS_NOT_NULL;
@@ -192,19 +205,22 @@ exclude_shared(Oid relid)
 	return list_make1(test);
 }
 
-/* EXISTS (SELECT FROM parent WHERE its key = columns) */
+/*
+ * EXISTS (SELECT FROM parent WHERE its key = columns), or for a single row
+ * (SELECT true FROM ...): the key is unique.
+ */
 static Expr *
-make_exists(Oid relid, const RelationLink *link, Index varno, bool for_write)
+make_ask(Oid relid, const RelationLink *link, Index varno, bool for_write,
+		 LinkForm form)
 {
+	SubLinkType type = form == LINK_ASK_ONCE ? EXPR_SUBLINK : EXISTS_SUBLINK;
 	List	   *quals = match_parent(relid, link, varno);
-	Expr	   *one = (Expr *) makeConst(INT4OID, -1, InvalidOid,
-										 sizeof(int32), Int32GetDatum(1),
-										 false, true);
+	Expr	   *found = (Expr *) makeBoolConst(true, false);
 
 	if (for_write)
-		quals = list_concat(quals, exclude_shared(link->parent));
-	return (Expr *) make_sub_link(EXISTS_SUBLINK,
-								  make_parent_query(link->parent, one, quals));
+		quals = list_concat(quals, exclude_shared(link->parent, form));
+	return (Expr *) make_sub_link(type, make_parent_query(link->parent, found,
+														  quals));
 }
 
 /*
@@ -306,13 +322,13 @@ make_speaks(Oid relid, const RelationLink *link, Index varno, bool not_so)
 /* The link speaks, and leads to a row of the parent that is visible. */
 static Expr *
 make_leads(Oid relid, const RelationLink *link, Index varno, bool for_write,
-		   bool one_by_one)
+		   LinkForm form)
 {
-	Expr	   *result = one_by_one || for_write ? NULL :
-	make_any(relid, link, varno);
+	Expr	   *result = form == LINK_GATHER && !for_write ?
+	make_any(relid, link, varno) : NULL;
 
 	if (result == NULL)
-		result = make_exists(relid, link, varno, for_write);
+		result = make_ask(relid, link, varno, for_write, form);
 	if (link->type_column > 0)
 		result = makeBoolExpr(AND_EXPR,
 							  list_make2(make_type_test(relid, link, varno),
@@ -370,7 +386,7 @@ exclude_each_other(const List *links)
  */
 static List *
 make_conditions(Oid relid, const List *links, Index varno, bool for_write,
-				bool one_by_one)
+				LinkForm form)
 {
 	List	   *result = NIL;
 	List	   *leads = NIL;
@@ -380,7 +396,7 @@ make_conditions(Oid relid, const List *links, Index varno, bool for_write,
 	{
 		foreach(lc, links)
 			leads = lappend(leads, make_leads(relid, lfirst(lc), varno,
-											  for_write, one_by_one));
+											  for_write, form));
 		result = list_make1(list_length(leads) == 1 ? linitial(leads) :
 							makeBoolExpr(OR_EXPR, leads, -1));
 		if (exclude_each_other(links))
@@ -389,8 +405,7 @@ make_conditions(Oid relid, const List *links, Index varno, bool for_write,
 	foreach(lc, links)
 	{
 		RelationLink *link = lfirst(lc);
-		Expr	   *lead = make_leads(relid, link, varno, for_write,
-									  one_by_one);
+		Expr	   *lead = make_leads(relid, link, varno, for_write, form);
 
 		if (!link->never_null)
 			lead = makeBoolExpr(OR_EXPR,
@@ -403,10 +418,10 @@ make_conditions(Oid relid, const List *links, Index varno, bool for_write,
 
 static Expr *
 make_visible(Oid relid, const List *links, Index varno, bool for_write,
-			 bool one_by_one)
+			 LinkForm form)
 {
 	return make_ands_explicit(make_conditions(relid, links, varno, for_write,
-											  one_by_one));
+											  form));
 }
 
 /*
@@ -507,28 +522,42 @@ as_list(Node *quals)
 		make_ands_implicit((Expr *) quals);
 }
 
-/* The conditions of a jointree, of outer joins too, as one list. */
-static void
-collect_clauses(Node *node, List **clauses)
+/*
+ * The conditions that the rows of a relation have to pass, as one list: those
+ * of an outer join only where it is on the side that is made NULL.  Returns
+ * whether the relation is below the node.
+ */
+static bool
+collect_clauses(Node *node, Index varno, List **clauses)
 {
-	ListCell   *lc;
+	bool		below = false;
+	Node	   *quals = NULL;
 
-	if (node == NULL || IsA(node, RangeTblRef))
-		return;
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblRef))
+		return ((RangeTblRef *) node)->rtindex == (int) varno;
 	if (IsA(node, FromExpr))
 	{
+		ListCell   *lc;
+
 		foreach(lc, ((FromExpr *) node)->fromlist)
-			collect_clauses(lfirst(lc), clauses);
-		*clauses = list_concat(*clauses,
-							   as_list(((FromExpr *) node)->quals));
+			below |= collect_clauses(lfirst(lc), varno, clauses);
+		quals = ((FromExpr *) node)->quals;
 	}
 	else if (IsA(node, JoinExpr))
 	{
-		collect_clauses(((JoinExpr *) node)->larg, clauses);
-		collect_clauses(((JoinExpr *) node)->rarg, clauses);
-		*clauses = list_concat(*clauses,
-							   as_list(((JoinExpr *) node)->quals));
+		JoinExpr   *join = (JoinExpr *) node;
+		bool		nulled = collect_clauses(join->rarg, varno, clauses);
+
+		below = collect_clauses(join->larg, varno, clauses) || nulled;
+		if (join->jointype == JOIN_INNER || join->jointype == JOIN_SEMI ||
+			(join->jointype != JOIN_FULL && nulled))
+			quals = join->quals;
 	}
+	if (quals)
+		*clauses = list_concat(*clauses, as_list(quals));
+	return below;
 }
 
 static bool is_narrow(PlannerInfo *root, List *clauses, Index varno,
@@ -586,15 +615,65 @@ is_min_max(PlannerInfo *root)
 		strcmp(target->resname, "agg_target") == 0;
 }
 
+/* The columns that the clauses compare with what is known before a scan. */
+static Bitmapset *
+known_columns(const List *clauses, Index varno)
+{
+	Bitmapset  *result = NULL;
+	ListCell   *lc;
+
+	foreach(lc, clauses)
+	{
+		Node	   *left;
+		Node	   *right;
+		Var		   *var;
+
+		if (!IsA(lfirst(lc), OpExpr) ||
+			!is_equality(lfirst(lc), &left, &right))
+			continue;
+		var = as_column(left);
+		if (var == NULL || contain_vars_of_level(right, 0))
+		{
+			var = as_column(right);
+			if (var == NULL || contain_vars_of_level(left, 0))
+				continue;
+		}
+		if (var->varno == varno && var->varattno > 0)
+			result = bms_add_member(result, var->varattno);
+	}
+	return result;
+}
+
+/* Does the query give the key of a single row? */
 static bool
-reads_few_rows(PlannerInfo *root, Index varno)
+reads_one_row(const RelOptInfo *rel, const List *clauses)
+{
+	Bitmapset  *known = known_columns(clauses, rel->relid);
+	ListCell   *lc;
+
+	foreach(lc, known ? rel->indexlist : NIL)
+	{
+		IndexOptInfo *index = lfirst(lc);
+		bool		whole = index->unique && index->indpred == NIL;
+
+		for (int i = 0; i < index->nkeycolumns; i++)
+			whole &= bms_is_member(Max(index->indexkeys[i], 0), known);
+		if (whole)
+			return true;
+	}
+	return false;
+}
+
+static LinkForm
+choose_form(PlannerInfo *root, const RelOptInfo *rel, bool one_by_one)
 {
 	List	   *clauses = NIL;
 
-	if (is_min_max(root))
-		return true;
-	collect_clauses((Node *) root->parse->jointree, &clauses);
-	return is_narrow(root, clauses, varno, NULL);
+	collect_clauses((Node *) root->parse->jointree, rel->relid, &clauses);
+	if (reads_one_row(rel, clauses))
+		return LINK_ASK_ONCE;
+	return one_by_one || is_min_max(root) ||
+		is_narrow(root, clauses, rel->relid, NULL) ? LINK_ASK : LINK_GATHER;
 }
 
 /* ---------------------------------------------------------------------
@@ -603,17 +682,18 @@ reads_few_rows(PlannerInfo *root, Index varno)
  */
 
 List *
-tguard_derived_filter(PlannerInfo *root, Index varno,
+tguard_derived_filter(PlannerInfo *root, const RelOptInfo *rel,
 					  const GuardedRelation *relation, bool for_write,
 					  bool one_by_one)
 {
 	List	   *result = NIL;
+	LinkForm	form;
 	ListCell   *lc;
 
 	demand_parents(relation);
-	one_by_one = one_by_one || reads_few_rows(root, varno);
-	foreach(lc, make_conditions(relation->relid, relation->links, varno,
-								for_write, one_by_one))
+	form = choose_form(root, rel, one_by_one);
+	foreach(lc, make_conditions(relation->relid, relation->links, rel->relid,
+								for_write, form))
 		result = lappend(result,
 						 SS_process_sublinks(root, lfirst(lc), true));
 	return result;
@@ -625,7 +705,8 @@ tguard_derived_visible(Query *query, Index varno,
 {
 	demand_parents(relation);
 	query->hasSubLinks = true;
-	return make_visible(relation->relid, relation->links, varno, false, true);
+	return make_visible(relation->relid, relation->links, varno, false,
+						LINK_ASK);
 }
 
 /* What the server's own foreign keys do not ask of a written row. */
@@ -649,9 +730,9 @@ make_unchecked(const GuardedRelation *relation, Index varno)
 						 makeBoolExpr(OR_EXPR,
 									  list_make2(make_speaks(relation->relid,
 															 link, varno, true),
-												 make_exists(relation->relid,
-															 link, varno,
-															 true)), -1));
+												 make_ask(relation->relid,
+														  link, varno, true,
+														  LINK_ASK)), -1));
 	}
 	if (!one_is_never_null(relation->links))
 		result = lappend(result, list_length(speaks) == 1 ? linitial(speaks) :
@@ -667,7 +748,8 @@ tguard_derived_check(Query *query, Index varno,
 
 	demand_parents(relation);
 	conditions = all ?
-		make_conditions(relation->relid, relation->links, varno, true, true) :
+		make_conditions(relation->relid, relation->links, varno, true,
+						LINK_ASK) :
 		make_unchecked(relation, varno);
 	if (conditions == NIL)
 		return NULL;
