@@ -1,0 +1,107 @@
+-- derived_gather.sql: the tenant's parents gathered once in an execution, and a
+-- hash table of them. The table is made at its first use and never again, so
+-- wherever a plan runs in pieces or anew, it has to be of the right array.
+-- uuid keys: the hash table points into the array.
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS tenantguard CASCADE;
+CREATE EXTENSION tenantguard;
+CREATE SCHEMA gather;
+SET search_path = gather, public;
+CREATE TABLE orgs (id bigint PRIMARY KEY);
+CREATE TABLE folders (org_id bigint NOT NULL REFERENCES orgs, id uuid PRIMARY KEY);
+CREATE INDEX ON folders (org_id);
+CREATE TABLE docs (id int PRIMARY KEY, folder uuid REFERENCES folders, place int NOT NULL);
+CREATE TABLE lines (id int PRIMARY KEY, doc int NOT NULL REFERENCES docs, place int NOT NULL);
+CREATE FUNCTION folder(org int, n int) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT md5(org || '-' || n)::uuid $$;
+INSERT INTO orgs VALUES (1), (2), (3);
+INSERT INTO folders SELECT o, folder(o, n) FROM generate_series(1, 2) AS o, generate_series(1, o * 20) AS n;
+-- org 1: 100 documents, org 2: 200, org 3: none; and 10 that are nobody's
+INSERT INTO docs SELECT o * 1000 + n, folder(o, 1 + n % (o * 20)), n % 10 FROM generate_series(1, 2) AS o, generate_series(1, o * 100) AS n;
+INSERT INTO docs SELECT n, NULL, n FROM generate_series(0, 9) AS n;
+INSERT INTO lines SELECT id * 10 + n, id, place FROM docs, generate_series(1, 2) AS n WHERE folder IS NOT NULL;
+ANALYZE orgs, folders, docs, lines;
+SELECT count(*) > 0 AS adopted FROM tenantguard.adopt_registry('orgs', 'id');
+SELECT count(*) > 0 AS protected FROM tenantguard.protect('folders', 'org_id');
+SET client_min_messages = error;
+SELECT count(*) > 0 AS derived FROM tenantguard.derive('docs');
+SELECT count(*) > 0 AS derived FROM tenantguard.derive('lines');
+SET client_min_messages = warning;
+
+-- This is the plan that is tested here.
+BEGIN;
+SET LOCAL app.current_org_id = '1';
+EXPLAIN (COSTS OFF) SELECT * FROM docs WHERE place > 3;
+
+-- Another tenant, another array: each execution of a kept plan, of a function.
+COMMIT;
+SET plan_cache_mode = force_generic_plan;
+PREPARE documents AS SELECT count(*), count(DISTINCT folder) FROM docs;
+PREPARE deep (int) AS SELECT count(*) FROM lines WHERE place < $1;
+CREATE FUNCTION documents() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT count(*) FROM gather.docs); END $$;
+\set asked 'EXECUTE documents; EXECUTE deep(5); SELECT documents(), documents();'
+BEGIN; SET LOCAL app.current_org_id = '1'; :asked COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '2'; :asked COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '3'; :asked COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '1'; :asked COMMIT;
+RESET plan_cache_mode;
+
+-- Run anew within an execution: inner sides of nested loops, sub-selects that
+-- depend on the row outside, LATERAL, the steps of a recursion.
+SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET enable_memoize = off;
+BEGIN;
+SET LOCAL app.current_org_id = '1';
+EXPLAIN (COSTS OFF) SELECT n, count(*) FROM generate_series(0, 2) AS n JOIN docs ON place > n GROUP BY n;
+SELECT n, count(*) FROM generate_series(0, 2) AS n JOIN docs ON place > n GROUP BY n ORDER BY n;
+SELECT n, (SELECT count(*) FROM docs WHERE place <= n) FROM generate_series(0, 2) AS n ORDER BY n;
+SELECT n, (SELECT count(*) FROM lines WHERE place <= n) FROM generate_series(0, 2) AS n ORDER BY n;
+SELECT n, d.* FROM generate_series(0, 2) AS n, LATERAL (SELECT count(*), max(folder::text) FROM (SELECT * FROM docs WHERE place <= n OFFSET 0) AS d) AS d ORDER BY n;
+SELECT n, EXISTS (SELECT FROM docs WHERE place = n), n NOT IN (SELECT place FROM docs WHERE place > n - 2) AS absent FROM generate_series(8, 11) AS n ORDER BY n;
+WITH RECURSIVE walk (place, found) AS (
+	SELECT 0, (SELECT count(*) FROM docs WHERE place = 0)
+	UNION ALL
+	SELECT w.place + 1, w.found + d.found FROM walk AS w, LATERAL (SELECT count(*) AS found FROM docs WHERE place = w.place + 1) AS d WHERE w.place < 12)
+SELECT * FROM walk WHERE place IN (0, 1, 9, 12) ORDER BY place;
+-- both sides of a join, and a row that outer joins make up
+SELECT count(*), count(a.folder = b.folder OR NULL) FROM docs AS a JOIN docs AS b ON a.place = b.place;
+SELECT count(*), count(d.id) FROM generate_series(0, 12) AS n LEFT JOIN docs AS d ON d.place = n;
+COMMIT;
+RESET enable_hashjoin; RESET enable_mergejoin; RESET enable_material; RESET enable_memoize;
+
+-- A cursor keeps its array: the folder is new to the second query only.
+BEGIN;
+SET LOCAL app.current_org_id = '1';
+DECLARE reader SCROLL CURSOR FOR SELECT id FROM docs WHERE place > 0 ORDER BY id;
+FETCH 2 FROM reader;
+INSERT INTO folders VALUES (1, folder(1, 1000));
+INSERT INTO docs VALUES (1, folder(1, 1000), 5) ON CONFLICT (id) DO NOTHING;
+INSERT INTO docs VALUES (5000, folder(1, 1000), 5);
+MOVE ALL FROM reader;
+FETCH BACKWARD 1 FROM reader;
+FETCH FIRST FROM reader;
+SELECT max(id) FROM docs WHERE place > 0;
+SELECT max(id) FROM (SELECT id FROM docs WHERE place > 0 OFFSET 0) AS d;
+ROLLBACK;
+
+-- Written by what was read so.
+BEGIN;
+SET LOCAL app.current_org_id = '1';
+UPDATE folders SET id = id WHERE id IN (SELECT folder FROM docs WHERE place > 7);
+DELETE FROM lines WHERE doc IN (SELECT id FROM docs WHERE place > 7);
+WITH gone AS (DELETE FROM lines WHERE place > 5 RETURNING doc)
+SELECT count(*), (SELECT count(*) FROM docs WHERE id IN (SELECT doc FROM gone)) FROM gone;
+SELECT count(*) FROM (SELECT f.id FROM folders AS f, (SELECT folder FROM docs WHERE place > 7 OFFSET 0) AS d WHERE d.folder = f.id FOR UPDATE OF f) AS l;
+ROLLBACK;
+
+-- Parallel workers get the array from their leader and make their own tables.
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+SET enable_indexscan = off; SET enable_bitmapscan = off;
+ALTER TABLE docs SET (parallel_workers = 2);
+BEGIN;
+SET LOCAL app.current_org_id = '2';
+SELECT count(*), count(DISTINCT folder), max(folder::text) FROM docs WHERE place > 3;
+SELECT n, (SELECT count(*) FROM docs WHERE place <= n) FROM generate_series(0, 1) AS n ORDER BY n;
+COMMIT;
+
+SET client_min_messages = error;
+DROP EXTENSION tenantguard CASCADE;
+DROP SCHEMA gather CASCADE;
