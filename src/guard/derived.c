@@ -61,6 +61,7 @@
 typedef enum LinkForm
 {
 	LINK_GATHER,				/* the tenant's parents, once */
+	LINK_SIFT,					/* the same, but not to search an index */
 	LINK_ASK,					/* EXISTS, as the planner likes */
 	LINK_ASK_ONCE				/* the parent of a single row */
 } LinkForm;
@@ -264,6 +265,23 @@ make_any(Oid relid, const RelationLink *link, Index varno)
 	return (Expr *) any;
 }
 
+/* CASE WHEN test THEN result ELSE false END */
+static Expr *
+make_case(Expr *test, Expr *result)
+{
+	CaseExpr   *choice = makeNode(CaseExpr);
+	CaseWhen   *when = makeNode(CaseWhen);
+
+	when->expr = test;
+	when->result = result;
+	when->location = -1;
+	choice->casetype = BOOLOID;
+	choice->args = list_make1(when);
+	choice->defresult = (Expr *) makeBoolConst(false, false);
+	choice->location = -1;
+	return (Expr *) choice;
+}
+
 static Expr *
 make_null_test(Oid relid, AttrNumber column, Index varno, NullTestType type)
 {
@@ -324,11 +342,14 @@ static Expr *
 make_leads(Oid relid, const RelationLink *link, Index varno, bool for_write,
 		   LinkForm form)
 {
-	Expr	   *result = form == LINK_GATHER && !for_write ?
+	bool		gather = form == LINK_GATHER || form == LINK_SIFT;
+	Expr	   *result = gather && !for_write ?
 	make_any(relid, link, varno) : NULL;
 
 	if (result == NULL)
 		result = make_ask(relid, link, varno, for_write, form);
+	else if (form == LINK_SIFT)
+		result = make_case(result, (Expr *) makeBoolConst(true, false));
 	if (link->type_column > 0)
 		result = makeBoolExpr(AND_EXPR,
 							  list_make2(make_type_test(relid, link, varno),
@@ -615,65 +636,204 @@ is_min_max(PlannerInfo *root)
 		strcmp(target->resname, "agg_target") == 0;
 }
 
-/* The columns that the clauses compare with what is known before a scan. */
-static Bitmapset *
-known_columns(const List *clauses, Index varno)
+/* Is one of the relation's indexes unique over some of these columns? */
+static bool
+is_key(Oid relid, const Bitmapset *columns)
 {
-	Bitmapset  *result = NULL;
+	Relation	relation = table_open(relid, NoLock);
+	bool		result = false;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(relation))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+		bool		whole = form->indisunique &&
+		RelationGetIndexPredicate(index) == NIL;
+
+		for (int i = 0; i < form->indnkeyatts; i++)
+			whole &= bms_is_member(Max(form->indkey.values[i], 0), columns);
+		result |= whole;
+		index_close(index, NoLock);
+	}
+	table_close(relation, NoLock);
+	return result;
+}
+
+/* Does the query give a key of the relation, perhaps by way of another row? */
+static bool
+is_single(PlannerInfo *root, List *clauses, Index varno, Bitmapset *seen)
+{
+	RangeTblEntry *rte = planner_rt_fetch(varno, root);
+	Bitmapset  *known = NULL;
+	ListCell   *lc;
+
+	if (rte->rtekind != RTE_RELATION || bms_is_member(varno, seen))
+		return false;
+	seen = bms_add_member(bms_copy(seen), varno);
+	foreach(lc, clauses)
+	{
+		Node	   *sides[2];
+
+		if (!IsA(lfirst(lc), OpExpr) ||
+			!is_equality(lfirst(lc), &sides[0], &sides[1]))
+			continue;
+		for (int i = 0; i < 2; i++)
+		{
+			Var		   *var = as_column(sides[i]);
+			Var		   *source = as_column(sides[1 - i]);
+
+			if (var && var->varno == varno && var->varattno > 0 &&
+				(source ? is_single(root, clauses, source->varno, seen) :
+				 !contain_vars_of_level(sides[1 - i], 0)))
+				known = bms_add_member(known, var->varattno);
+		}
+	}
+	return known && is_key(rte->relid, known);
+}
+
+/* Does a clause join the column with that of the parent's key? */
+static bool
+joins_column(PlannerInfo *root, const List *clauses, Index varno,
+			 AttrNumber column, Oid parent, AttrNumber parent_column)
+{
 	ListCell   *lc;
 
 	foreach(lc, clauses)
 	{
-		Node	   *left;
-		Node	   *right;
-		Var		   *var;
+		Node	   *sides[2];
 
-		if (!IsA(lfirst(lc), OpExpr) ||
-			!is_equality(lfirst(lc), &left, &right))
+		if (!is_equality(lfirst(lc), &sides[0], &sides[1]))
 			continue;
-		var = as_column(left);
-		if (var == NULL || contain_vars_of_level(right, 0))
+		for (int i = 0; i < 2; i++)
 		{
-			var = as_column(right);
-			if (var == NULL || contain_vars_of_level(left, 0))
-				continue;
+			Var		   *var = as_column(sides[i]);
+			Var		   *other = as_column(sides[1 - i]);
+
+			if (var && other && var->varno == varno &&
+				var->varattno == column && other->varattno == parent_column &&
+				planner_rt_fetch(other->varno, root)->relid == parent)
+				return true;
 		}
-		if (var->varno == varno && var->varattno > 0)
-			result = bms_add_member(result, var->varattno);
 	}
-	return result;
+	return false;
 }
 
-/* Does the query give the key of a single row? */
+/*
+ * Does the query join the relation with a parent, whose rows can lead to
+ * theirs?  Where each of them looks in the index on the link, an array there
+ * would be gone through for each as well: the square of the parents.  So the
+ * array is put where no index matches, inside a CASE.
+ */
 static bool
-reads_one_row(const RelOptInfo *rel, const List *clauses)
+joins_parent(PlannerInfo *root, const List *clauses, Index varno,
+			 const GuardedRelation *relation)
 {
-	Bitmapset  *known = known_columns(clauses, rel->relid);
 	ListCell   *lc;
 
-	foreach(lc, known ? rel->indexlist : NIL)
+	foreach(lc, relation->links)
 	{
-		IndexOptInfo *index = lfirst(lc);
-		bool		whole = index->unique && index->indpred == NIL;
+		RelationLink *link = lfirst(lc);
+		AttrNumber	column = linitial_int(link->columns);
 
-		for (int i = 0; i < index->nkeycolumns; i++)
-			whole &= bms_is_member(Max(index->indexkeys[i], 0), known);
-		if (whole)
+		if (list_length(link->columns) == 1 &&
+			joins_column(root, clauses, varno, column, link->parent,
+						 linitial_int(link->parent_columns)) &&
+			leads_index(relation->relid, column))
 			return true;
 	}
 	return false;
 }
 
-static LinkForm
-choose_form(PlannerInfo *root, const RelOptInfo *rel, bool one_by_one)
-{
-	List	   *clauses = NIL;
+/* ---------------------------------------------------------------------
+ * A query for the children of one parent
+ * ---------------------------------------------------------------------
+ */
 
-	collect_clauses((Node *) root->parse->jointree, rel->relid, &clauses);
-	if (reads_one_row(rel, clauses))
+/*
+ * Does the clause compare the column with a value, as the link's own equality
+ * would?  Rows that it takes for equal must have the same parent, and it will
+ * see rows of all tenants.
+ */
+static bool
+names_parent(Node *clause, Index varno, AttrNumber column, Oid operator,
+			 Oid collation, Expr **value)
+{
+	Node	   *sides[2];
+
+	if (!IsA(clause, OpExpr) || !is_equality(clause, &sides[0], &sides[1]) ||
+		((OpExpr *) clause)->inputcollid != collation ||
+		!equality_ops_are_compatible(((OpExpr *) clause)->opno, operator) ||
+		!get_func_leakproof(get_opcode(((OpExpr *) clause)->opno)))
+		return false;
+	for (int i = 0; i < 2; i++)
+	{
+		Var		   *var = as_column(sides[i]);
+		Node	   *other = sides[1 - i];
+
+		*value = (Expr *) other;
+		if (var && var->varno == varno && var->varattno == column &&
+			(IsA(other, Const) ||
+			 (IsA(other, Param) &&
+			  ((Param *) other)->paramkind == PARAM_EXTERN)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * CASE WHEN ticket_id = value
+ * THEN (SELECT true FROM tickets WHERE id = value) ELSE false END
+ *
+ * asks for that parent but once.  NULL where no clause names the parent.
+ */
+static Expr *
+make_named(const RelationLink *link, Index varno, const List *clauses)
+{
+	Oid			operator = linitial_oid(link->operators);
+	Expr	   *key = make_column(link->parent,
+								  linitial_int(link->parent_columns),
+								  PARENT_VARNO, 0);
+	Expr	   *found = (Expr *) makeBoolConst(true, false);
+	Expr	   *value;
+	Oid			left;
+	Oid			right;
+	ListCell   *lc;
+
+	op_input_types(operator, &left, &right);
+	foreach(lc, list_length(link->columns) == 1 ? clauses : NIL)
+	{
+		OpExpr	   *match;
+		Query	   *parent;
+
+		if (!names_parent(lfirst(lc), varno, linitial_int(link->columns),
+						  operator, exprCollation((Node *) key), &value))
+			continue;
+		value = make_operand(copyObject(value), right);
+		if (value == NULL)
+			continue;
+		match = (OpExpr *) make_opclause(operator, BOOLOID, false,
+										 make_operand(key, left), value,
+										 InvalidOid,
+										 exprCollation((Node *) key));
+		match->opfuncid = get_opcode(operator);
+		parent = make_parent_query(link->parent, found, list_make1(match));
+		return make_case(copyObject(lfirst(lc)),
+						 (Expr *) make_sub_link(EXPR_SUBLINK, parent));
+	}
+	return NULL;
+}
+
+static LinkForm
+choose_form(PlannerInfo *root, List *clauses, Index varno,
+			const GuardedRelation *relation, bool one_by_one)
+{
+	if (is_single(root, clauses, varno, NULL))
 		return LINK_ASK_ONCE;
-	return one_by_one || is_min_max(root) ||
-		is_narrow(root, clauses, rel->relid, NULL) ? LINK_ASK : LINK_GATHER;
+	if (one_by_one || is_narrow(root, clauses, varno, NULL))
+		return LINK_ASK;
+	return joins_parent(root, clauses, varno, relation) ?
+		LINK_SIFT : LINK_GATHER;
 }
 
 /* ---------------------------------------------------------------------
@@ -682,18 +842,25 @@ choose_form(PlannerInfo *root, const RelOptInfo *rel, bool one_by_one)
  */
 
 List *
-tguard_derived_filter(PlannerInfo *root, const RelOptInfo *rel,
+tguard_derived_filter(PlannerInfo *root, Index varno,
 					  const GuardedRelation *relation, bool for_write,
 					  bool one_by_one)
 {
 	List	   *result = NIL;
+	List	   *clauses = NIL;
+	Expr	   *named = NULL;
 	LinkForm	form;
 	ListCell   *lc;
 
 	demand_parents(relation);
-	form = choose_form(root, rel, one_by_one);
-	foreach(lc, make_conditions(relation->relid, relation->links, rel->relid,
-								for_write, form))
+	one_by_one = one_by_one || is_min_max(root);
+	collect_clauses((Node *) root->parse->jointree, varno, &clauses);
+	form = choose_form(root, clauses, varno, relation, one_by_one);
+	if (form == LINK_ASK && !one_by_one && list_length(relation->links) == 1)
+		named = make_named(linitial(relation->links), varno, clauses);
+	foreach(lc, named ? list_make1(named) :
+			make_conditions(relation->relid, relation->links, varno,
+							for_write, form))
 		result = lappend(result,
 						 SS_process_sublinks(root, lfirst(lc), true));
 	return result;

@@ -15,7 +15,7 @@
  * out rows of no tenant, "one_by_one" has each row ask its parent: where rows
  * are locked or written, and for children of an append.
  */
-extern List *tguard_derived_filter(PlannerInfo *root, const RelOptInfo *rel,
+extern List *tguard_derived_filter(PlannerInfo *root, Index varno,
 								   const GuardedRelation *relation,
 								   bool for_write, bool one_by_one);
 

@@ -200,7 +200,7 @@ make_derived(PlannerInfo *root, RelOptInfo *rel,
 	bool		one_by_one = rel->reloptkind != RELOPT_BASEREL ||
 	locks_rows(root->parse);
 
-	return tguard_derived_filter(root, rel, relation,
+	return tguard_derived_filter(root, rel->relid, relation,
 								 is_written(root, rel), one_by_one);
 }
 

@@ -67,6 +67,44 @@ SELECT count(*), count(d.id) FROM generate_series(0, 12) AS n LEFT JOIN docs AS 
 COMMIT;
 RESET enable_hashjoin; RESET enable_mergejoin; RESET enable_material; RESET enable_memoize;
 
+-- One folder is asked for but once where the query names it, and an array is not
+-- searched again for each row of a join with its parent.
+CREATE FUNCTION tell(folder uuid) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN RAISE WARNING 'told %', folder; RETURN true; END $$;
+CREATE INDEX ON docs (folder);
+PREPARE of_folder (uuid) AS SELECT count(*) FROM docs WHERE folder = $1;
+PREPARE told (uuid) AS SELECT count(*) FROM docs WHERE tell(folder) AND folder = $1 AND place < 6;
+BEGIN;
+SET LOCAL app.current_org_id = '1';
+EXPLAIN (COSTS OFF) SELECT id FROM docs WHERE folder = '00000000-0000-0000-0000-000000000001';
+SELECT count(*) FROM docs WHERE folder = folder(1, 2);
+SELECT count(*) FROM docs WHERE folder(2, 2) = folder;
+SELECT count(*) FROM docs WHERE folder = folder(1, 2) OR folder = folder(2, 2);
+SELECT count(*) FROM docs WHERE folder = folder(1, 2) AND folder = folder(2, 2);
+SELECT count(*) FROM docs WHERE folder = NULL::uuid;
+SELECT n, (SELECT count(*) FROM docs WHERE folder = folder(n, 2)) FROM generate_series(1, 3) AS n ORDER BY n;
+SELECT max(id) FROM docs WHERE folder = folder(1, 2);
+SELECT max(id) FROM docs WHERE folder = folder(2, 2);
+SELECT count(*), count(d.id) FROM orgs LEFT JOIN docs AS d ON folder = folder(2, 2);
+SELECT count(*), count(d.id) FROM orgs LEFT JOIN docs AS d ON folder = folder(1, 2);
+SELECT count(*) FROM (SELECT FROM docs WHERE folder = folder(2, 2) FOR UPDATE) AS l;
+SELECT count(*) FROM docs WHERE tell(folder) AND folder = folder(2, 2);
+SELECT count(*) FROM docs WHERE tell(folder) AND folder = folder(1, 2) AND place < 6;
+SET plan_cache_mode = force_generic_plan;
+EXECUTE of_folder(folder(1, 2)); EXECUTE of_folder(folder(2, 2));
+EXECUTE told(folder(2, 2)); EXECUTE told(folder(1, 2));
+RESET plan_cache_mode;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM docs AS d JOIN folders AS f ON f.id = d.folder;
+SELECT count(*), count(DISTINCT f.id) FROM docs AS d JOIN folders AS f ON f.id = d.folder;
+SELECT count(*), count(f.id) FROM docs AS d LEFT JOIN folders AS f ON f.id = d.folder;
+SELECT count(*), count(d.id) FROM folders AS f LEFT JOIN docs AS d ON f.id = d.folder AND d.place < 5;
+SELECT count(*), count(DISTINCT f.id) FROM lines AS l JOIN docs AS d ON d.id = l.doc JOIN folders AS f ON f.id = d.folder;
+SELECT count(*) FROM docs WHERE folder IN (SELECT id FROM folders);
+SELECT count(*) FROM docs AS a JOIN docs AS b ON a.folder = b.folder JOIN folders AS f ON f.id = a.folder;
+SELECT d.id, f.org_id, l.id FROM lines AS l JOIN docs AS d ON d.id = l.doc JOIN folders AS f ON f.id = d.folder WHERE l.id IN (10011, 20011);
+SELECT d.id, f.org_id, l.id FROM folders AS f JOIN docs AS d ON d.folder = f.id JOIN lines AS l ON d.id = l.doc WHERE l.id = 10011;
+COMMIT;
+DROP INDEX docs_folder_idx;
+
 -- A cursor keeps its array: the folder is new to the second query only.
 BEGIN;
 SET LOCAL app.current_org_id = '1';
