@@ -40,6 +40,7 @@
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "guard/derived.h"
+#include "guard/link_form.h"
 #include "guard/row_filter.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -57,14 +58,6 @@
 
 /* The parent's place in the sub-selects: they have no other relation. */
 #define PARENT_VARNO 1
-
-typedef enum LinkForm
-{
-	LINK_GATHER,				/* the tenant's parents, once */
-	LINK_SIFT,					/* the same, but not to search an index */
-	LINK_ASK,					/* EXISTS, as the planner likes */
-	LINK_ASK_ONCE				/* the parent of a single row */
-} LinkForm;
 
 /* ---------------------------------------------------------------------
  * One link
@@ -478,308 +471,9 @@ demand_parents(const GuardedRelation *relation)
 }
 
 /* ---------------------------------------------------------------------
- * Which form: does a query look at few rows of the relation?
- * ---------------------------------------------------------------------
- */
-
-/* Is the column the first of an index? */
-static bool
-leads_index(Oid relid, AttrNumber column)
-{
-	Relation	relation = table_open(relid, NoLock);
-	bool		result = false;
-	ListCell   *lc;
-
-	foreach(lc, RelationGetIndexList(relation))
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-
-		result |= index->rd_index->indkey.values[0] == column;
-		index_close(index, AccessShareLock);
-	}
-	table_close(relation, NoLock);
-	return result;
-}
-
-static Var *
-as_column(Node *node)
-{
-	while (node && IsA(node, RelabelType))
-		node = (Node *) ((RelabelType *) node)->arg;
-	return node && IsA(node, Var) && ((Var *) node)->varlevelsup == 0 ?
-		(Var *) node : NULL;
-}
-
-/* The two sides of an equality, or of "= ANY"; false for all other clauses. */
-static bool
-is_equality(Node *clause, Node **left, Node **right)
-{
-	List	   *args = NIL;
-	Oid			operator = InvalidOid;
-
-	if (IsA(clause, OpExpr))
-	{
-		operator = ((OpExpr *) clause)->opno;
-		args = ((OpExpr *) clause)->args;
-	}
-	else if (IsA(clause, ScalarArrayOpExpr) &&
-			 ((ScalarArrayOpExpr *) clause)->useOr)
-	{
-		operator = ((ScalarArrayOpExpr *) clause)->opno;
-		args = ((ScalarArrayOpExpr *) clause)->args;
-	}
-	if (list_length(args) != 2 || get_oprrest(operator) != F_EQSEL)
-		return false;
-	*left = linitial(args);
-	*right = lsecond(args);
-	return true;
-}
-
-/* Conditions that the planner has prepared are a list, joined by AND. */
-static List *
-as_list(Node *quals)
-{
-	return quals && IsA(quals, List) ? list_copy((List *) quals) :
-		make_ands_implicit((Expr *) quals);
-}
-
-/*
- * The conditions that the rows of a relation have to pass, as one list: those
- * of an outer join only where it is on the side that is made NULL.  Returns
- * whether the relation is below the node.
- */
-static bool
-collect_clauses(Node *node, Index varno, List **clauses)
-{
-	bool		below = false;
-	Node	   *quals = NULL;
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, RangeTblRef))
-		return ((RangeTblRef *) node)->rtindex == (int) varno;
-	if (IsA(node, FromExpr))
-	{
-		ListCell   *lc;
-
-		foreach(lc, ((FromExpr *) node)->fromlist)
-			below |= collect_clauses(lfirst(lc), varno, clauses);
-		quals = ((FromExpr *) node)->quals;
-	}
-	else if (IsA(node, JoinExpr))
-	{
-		JoinExpr   *join = (JoinExpr *) node;
-		bool		nulled = collect_clauses(join->rarg, varno, clauses);
-
-		below = collect_clauses(join->larg, varno, clauses) || nulled;
-		if (join->jointype == JOIN_INNER || join->jointype == JOIN_SEMI ||
-			(join->jointype != JOIN_FULL && nulled))
-			quals = join->quals;
-	}
-	if (quals)
-		*clauses = list_concat(*clauses, as_list(quals));
-	return below;
-}
-
-static bool is_narrow(PlannerInfo *root, List *clauses, Index varno,
-					  Bitmapset *seen);
-
-/* Does "column = other" leave few rows of the column's relation? */
-static bool
-narrows(PlannerInfo *root, List *clauses, Index varno, Node *column,
-		Node *other, Bitmapset *seen)
-{
-	Var		   *var = as_column(column);
-	Var		   *source = as_column(other);
-	RangeTblEntry *rte = planner_rt_fetch(varno, root);
-
-	if (var == NULL || var->varno != varno || rte->rtekind != RTE_RELATION)
-		return false;
-	if (source ? !is_narrow(root, clauses, source->varno, seen) :
-		contain_vars_of_level(other, 0))
-		return false;
-	return leads_index(rte->relid, var->varattno);
-}
-
-static bool
-is_narrow(PlannerInfo *root, List *clauses, Index varno, Bitmapset *seen)
-{
-	ListCell   *lc;
-
-	if (bms_is_member(varno, seen))
-		return false;
-	seen = bms_add_member(bms_copy(seen), varno);
-	foreach(lc, clauses)
-	{
-		Node	   *left;
-		Node	   *right;
-
-		if (is_equality(lfirst(lc), &left, &right) &&
-			(narrows(root, clauses, varno, left, right, seen) ||
-			 narrows(root, clauses, varno, right, left, seen)))
-			return true;
-	}
-	return false;
-}
-
-/*
- * Does the planner try an index for MIN or MAX?  It puts a LIMIT over the plan
- * of such a query and has no place there for an array gathered once.
- */
-static bool
-is_min_max(PlannerInfo *root)
-{
-	TargetEntry *target = root->parent_root && root->parse->targetList ?
-	linitial(root->parse->targetList) : NULL;
-
-	return target && target->resname &&
-		strcmp(target->resname, "agg_target") == 0;
-}
-
-/* Is one of the relation's indexes unique over some of these columns? */
-static bool
-is_key(Oid relid, const Bitmapset *columns)
-{
-	Relation	relation = table_open(relid, NoLock);
-	bool		result = false;
-	ListCell   *lc;
-
-	foreach(lc, RelationGetIndexList(relation))
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
-		bool		whole = form->indisunique &&
-		RelationGetIndexPredicate(index) == NIL;
-
-		for (int i = 0; i < form->indnkeyatts; i++)
-			whole &= bms_is_member(Max(form->indkey.values[i], 0), columns);
-		result |= whole;
-		index_close(index, NoLock);
-	}
-	table_close(relation, NoLock);
-	return result;
-}
-
-/* Does the query give a key of the relation, perhaps by way of another row? */
-static bool
-is_single(PlannerInfo *root, List *clauses, Index varno, Bitmapset *seen)
-{
-	RangeTblEntry *rte = planner_rt_fetch(varno, root);
-	Bitmapset  *known = NULL;
-	ListCell   *lc;
-
-	if (rte->rtekind != RTE_RELATION || bms_is_member(varno, seen))
-		return false;
-	seen = bms_add_member(bms_copy(seen), varno);
-	foreach(lc, clauses)
-	{
-		Node	   *sides[2];
-
-		if (!IsA(lfirst(lc), OpExpr) ||
-			!is_equality(lfirst(lc), &sides[0], &sides[1]))
-			continue;
-		for (int i = 0; i < 2; i++)
-		{
-			Var		   *var = as_column(sides[i]);
-			Var		   *source = as_column(sides[1 - i]);
-
-			if (var && var->varno == varno && var->varattno > 0 &&
-				(source ? is_single(root, clauses, source->varno, seen) :
-				 !contain_vars_of_level(sides[1 - i], 0)))
-				known = bms_add_member(known, var->varattno);
-		}
-	}
-	return known && is_key(rte->relid, known);
-}
-
-/* Does a clause join the column with that of the parent's key? */
-static bool
-joins_column(PlannerInfo *root, const List *clauses, Index varno,
-			 AttrNumber column, Oid parent, AttrNumber parent_column)
-{
-	ListCell   *lc;
-
-	foreach(lc, clauses)
-	{
-		Node	   *sides[2];
-
-		if (!is_equality(lfirst(lc), &sides[0], &sides[1]))
-			continue;
-		for (int i = 0; i < 2; i++)
-		{
-			Var		   *var = as_column(sides[i]);
-			Var		   *other = as_column(sides[1 - i]);
-
-			if (var && other && var->varno == varno &&
-				var->varattno == column && other->varattno == parent_column &&
-				planner_rt_fetch(other->varno, root)->relid == parent)
-				return true;
-		}
-	}
-	return false;
-}
-
-/*
- * Does the query join the relation with a parent, whose rows can lead to
- * theirs?  Where each of them looks in the index on the link, an array there
- * would be gone through for each as well: the square of the parents.  So the
- * array is put where no index matches, inside a CASE.
- */
-static bool
-joins_parent(PlannerInfo *root, const List *clauses, Index varno,
-			 const GuardedRelation *relation)
-{
-	ListCell   *lc;
-
-	foreach(lc, relation->links)
-	{
-		RelationLink *link = lfirst(lc);
-		AttrNumber	column = linitial_int(link->columns);
-
-		if (list_length(link->columns) == 1 &&
-			joins_column(root, clauses, varno, column, link->parent,
-						 linitial_int(link->parent_columns)) &&
-			leads_index(relation->relid, column))
-			return true;
-	}
-	return false;
-}
-
-/* ---------------------------------------------------------------------
  * A query for the children of one parent
  * ---------------------------------------------------------------------
  */
-
-/*
- * Does the clause compare the column with a value, as the link's own equality
- * would?  Rows that it takes for equal must have the same parent, and it will
- * see rows of all tenants.
- */
-static bool
-names_parent(Node *clause, Index varno, AttrNumber column, Oid operator,
-			 Oid collation, Expr **value)
-{
-	Node	   *sides[2];
-
-	if (!IsA(clause, OpExpr) || !is_equality(clause, &sides[0], &sides[1]) ||
-		((OpExpr *) clause)->inputcollid != collation ||
-		!equality_ops_are_compatible(((OpExpr *) clause)->opno, operator) ||
-		!get_func_leakproof(get_opcode(((OpExpr *) clause)->opno)))
-		return false;
-	for (int i = 0; i < 2; i++)
-	{
-		Var		   *var = as_column(sides[i]);
-		Node	   *other = sides[1 - i];
-
-		*value = (Expr *) other;
-		if (var && var->varno == varno && var->varattno == column &&
-			(IsA(other, Const) ||
-			 (IsA(other, Param) &&
-			  ((Param *) other)->paramkind == PARAM_EXTERN)))
-			return true;
-	}
-	return false;
-}
 
 /*
  * CASE WHEN ticket_id = value
@@ -806,8 +500,8 @@ make_named(const RelationLink *link, Index varno, const List *clauses)
 		OpExpr	   *match;
 		Query	   *parent;
 
-		if (!names_parent(lfirst(lc), varno, linitial_int(link->columns),
-						  operator, exprCollation((Node *) key), &value))
+		if (!tguard_link_names_parent(lfirst(lc), varno, linitial_int(link->columns),
+									  operator, exprCollation((Node *) key), &value))
 			continue;
 		value = make_operand(copyObject(value), right);
 		if (value == NULL)
@@ -822,18 +516,6 @@ make_named(const RelationLink *link, Index varno, const List *clauses)
 						 (Expr *) make_sub_link(EXPR_SUBLINK, parent));
 	}
 	return NULL;
-}
-
-static LinkForm
-choose_form(PlannerInfo *root, List *clauses, Index varno,
-			const GuardedRelation *relation, bool one_by_one)
-{
-	if (is_single(root, clauses, varno, NULL))
-		return LINK_ASK_ONCE;
-	if (one_by_one || is_narrow(root, clauses, varno, NULL))
-		return LINK_ASK;
-	return joins_parent(root, clauses, varno, relation) ?
-		LINK_SIFT : LINK_GATHER;
 }
 
 /* ---------------------------------------------------------------------
@@ -853,10 +535,8 @@ tguard_derived_filter(PlannerInfo *root, Index varno,
 	ListCell   *lc;
 
 	demand_parents(relation);
-	one_by_one = one_by_one || is_min_max(root);
-	collect_clauses((Node *) root->parse->jointree, varno, &clauses);
-	form = choose_form(root, clauses, varno, relation, one_by_one);
-	if (form == LINK_ASK && !one_by_one && list_length(relation->links) == 1)
+	form = tguard_link_form(root, varno, relation, one_by_one, &clauses);
+	if (form == LINK_ASK_NAMED)
 		named = make_named(linitial(relation->links), varno, clauses);
 	foreach(lc, named ? list_make1(named) :
 			make_conditions(relation->relid, relation->links, varno,

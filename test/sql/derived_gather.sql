@@ -104,6 +104,19 @@ SELECT d.id, f.org_id, l.id FROM lines AS l JOIN docs AS d ON d.id = l.doc JOIN 
 SELECT d.id, f.org_id, l.id FROM folders AS f JOIN docs AS d ON d.folder = f.id JOIN lines AS l ON d.id = l.doc WHERE l.id = 10011;
 COMMIT;
 DROP INDEX docs_folder_idx;
+-- A link that does not speak is not asked, whatever the column's value.
+CREATE TABLE marks (id int PRIMARY KEY, kind text NOT NULL, subject uuid NOT NULL);
+CREATE INDEX ON marks (subject);
+INSERT INTO marks VALUES (1, 'folder', folder(1, 2)), (2, 'other', folder(1, 2)), (3, 'folder', folder(2, 2));
+SET client_min_messages = error;
+SELECT tenantguard.add_link('marks', '{subject}', 'folders', '{id}', 'kind', 'folder');
+SELECT count(*) > 0 AS derived FROM tenantguard.derive('marks');
+SET client_min_messages = warning;
+BEGIN;
+SET LOCAL app.current_org_id = '1';
+SELECT id FROM marks WHERE subject = folder(1, 2);
+SELECT id FROM marks WHERE subject = folder(2, 2);
+COMMIT;
 
 -- A cursor keeps its array: the folder is new to the second query only.
 BEGIN;
