@@ -259,10 +259,11 @@ joins_column(PlannerInfo *root, const List *clauses, Index varno,
 }
 
 /*
- * Does the query join the relation with a parent, whose rows can lead to
- * theirs?  Where each of them looks in the index on the link, an array there
- * would be gone through for each as well: the square of the parents.  So the
- * array is put where no index matches, inside a CASE.
+ * Does the query join the relation with a parent that is derived itself?  The
+ * planner takes its rows for few and has each look for its children in the
+ * index on the link; an array there would be gone through for each as well:
+ * the square of the parents.  So the array is put where no index matches,
+ * inside a CASE.
  */
 static bool
 joins_parent(PlannerInfo *root, const List *clauses, Index varno,
@@ -275,7 +276,8 @@ joins_parent(PlannerInfo *root, const List *clauses, Index varno,
 		RelationLink *link = lfirst(lc);
 		AttrNumber	column = linitial_int(link->columns);
 
-		if (list_length(link->columns) == 1 &&
+		if (tguard_relation(link->parent)->mode == RELATION_DERIVED &&
+			list_length(link->columns) == 1 &&
 			joins_column(root, clauses, varno, column, link->parent,
 						 linitial_int(link->parent_columns)) &&
 			leads_index(relation->relid, column))

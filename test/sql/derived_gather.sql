@@ -71,6 +71,7 @@ RESET enable_hashjoin; RESET enable_mergejoin; RESET enable_material; RESET enab
 -- searched again for each row of a join with its parent.
 CREATE FUNCTION tell(folder uuid) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN RAISE WARNING 'told %', folder; RETURN true; END $$;
 CREATE INDEX ON docs (folder);
+CREATE INDEX ON lines (doc);
 PREPARE of_folder (uuid) AS SELECT count(*) FROM docs WHERE folder = $1;
 PREPARE told (uuid) AS SELECT count(*) FROM docs WHERE tell(folder) AND folder = $1 AND place < 6;
 BEGIN;
@@ -93,7 +94,8 @@ SET plan_cache_mode = force_generic_plan;
 EXECUTE of_folder(folder(1, 2)); EXECUTE of_folder(folder(2, 2));
 EXECUTE told(folder(2, 2)); EXECUTE told(folder(1, 2));
 RESET plan_cache_mode;
-EXPLAIN (COSTS OFF) SELECT count(*) FROM docs AS d JOIN folders AS f ON f.id = d.folder;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM lines AS l JOIN docs AS d ON d.id = l.doc;
+SELECT count(*), sum(l.place) FROM lines AS l JOIN docs AS d ON d.id = l.doc;
 SELECT count(*), count(DISTINCT f.id) FROM docs AS d JOIN folders AS f ON f.id = d.folder;
 SELECT count(*), count(f.id) FROM docs AS d LEFT JOIN folders AS f ON f.id = d.folder;
 SELECT count(*), count(d.id) FROM folders AS f LEFT JOIN docs AS d ON f.id = d.folder AND d.place < 5;
