@@ -154,14 +154,14 @@ SELECT min(id), max(id) FROM comments;
 SELECT max(id) FROM comments WHERE ticket_id = 201;
 ROLLBACK;
 
--- Few rows: each asks its parent. Many: the parents are gathered first.
+-- Few rows: each asks its parent. Many, or those of one parent: it is asked once.
 CREATE FUNCTION form(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	line	text;
 	answer	text := 'none';
 BEGIN
 	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		answer := CASE WHEN line ~ 'InitPlan' THEN 'gathered' WHEN line ~ 'SubPlan' AND answer = 'none' THEN 'each' ELSE answer END;
+		answer := CASE WHEN line ~ 'InitPlan' THEN 'once' WHEN line ~ 'SubPlan' AND answer = 'none' THEN 'each' ELSE answer END;
 	END LOOP;
 	RETURN answer;
 END $$;
