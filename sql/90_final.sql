@@ -17,7 +17,9 @@ GRANT SELECT ON TABLE
 	tenantguard.check_rule,
 	tenantguard.check_suppression,
 	tenantguard.relations,
-	tenantguard.tenants
+	tenantguard.tenants,
+	tenantguard.carried_column,
+	tenantguard.backfills
 TO PUBLIC;
 
 -- Tenants: called by policies, defaults and applications.
@@ -79,6 +81,52 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.record_link(regclass, name[], regclass, name[], name, text),
 	tenantguard.inherit_links(regclass),
 	tenantguard.forget_links(regclass)
+TO PUBLIC;
+
+-- Columns that are carried from the parent: for owners, most under a bypass.
+REVOKE ALL ON ALL PROCEDURES IN SCHEMA tenantguard FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE
+	tenantguard.backfill_tenant_column(regclass, integer, integer),
+	tenantguard.finish_tenant_column(regclass, boolean)
+TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	tenantguard.add_tenant_column(regclass, name, boolean),
+	tenantguard.column_consumers(regclass),
+	tenantguard.disagreements(regclass),
+	tenantguard.drop_tenant_column(regclass),
+	tenantguard.pause_backfill(regclass),
+	tenantguard.quarantine(regclass),
+	tenantguard.release_quarantine(regclass),
+	tenantguard.resume_backfill(regclass),
+	tenantguard.backfill_begin(regclass),
+	tenantguard.backfill_range(regclass, bigint, bigint, integer),
+	tenantguard.backfill_step(regclass, integer, integer),
+	tenantguard.carried_name(regclass),
+	tenantguard.carried_record(regclass),
+	tenantguard.carried_target(regclass, name),
+	tenantguard.carry_statements(regclass, name),
+	tenantguard.carry_tenant(),
+	tenantguard.carry_trigger_statements(regclass),
+	tenantguard.check_carried(),
+	tenantguard.finish_step(regclass, boolean),
+	tenantguard.follow_owner(),
+	tenantguard.follow_statements(regclass),
+	tenantguard.forget_carried(regclass),
+	tenantguard.hold_owner(),
+	tenantguard.key_expression(regclass, text),
+	tenantguard.make_quarantine(regclass),
+	tenantguard.next_member(regclass, regclass),
+	tenantguard.note_carried(regclass, jsonb),
+	tenantguard.own_trigger_columns(oid, name),
+	tenantguard.owner_relations(regclass),
+	tenantguard.quarantine_table(regclass),
+	tenantguard.remark_consumers(regclass),
+	tenantguard.require_agreement(regclass),
+	tenantguard.require_bypass(text),
+	tenantguard.require_carried(regclass),
+	tenantguard.require_unreferenced(regclass, oid, tid),
+	tenantguard.row_problem(record),
+	tenantguard.run_briefly(text)
 TO PUBLIC;
 
 -- What those are made of: questions to the catalogs, and run_statements(),

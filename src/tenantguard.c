@@ -8,6 +8,7 @@
 #include "base/settings.h"
 #include "doors/doors.h"
 #include "fmgr.h"
+#include "guard/carried.h"
 #include "miscadmin.h"
 #include "relations/cache.h"
 #include "tenant/context.h"
@@ -38,6 +39,8 @@ _PG_init(void)
 	tguard_registry_init();
 	tguard_grants_init();
 	tguard_relations_init();
+	tguard_owner_init();
+	tguard_cascade_init();
 	tguard_transaction_door_open();
 	if (!tguard_preloaded)
 		return;

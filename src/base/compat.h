@@ -26,7 +26,8 @@
 /*
  * 18: ExecutorRun lost execute_once, the primary key of a relation is asked
  * for together with whether a deferrable one will do, COPY TO takes
- * materialized views, and ALTER CONSTRAINT has a node of its own.
+ * materialized views, index scans are instrumented, and ALTER CONSTRAINT has a
+ * node of its own.
  */
 #if PG_VERSION_NUM >= 180000
 #define TGUARD_COPIES_FROM(kind) ((kind) == RELKIND_RELATION || (kind) == RELKIND_MATVIEW)
@@ -35,6 +36,7 @@
 #define tguard_run_all(query) ExecutorRun(query, ForwardScanDirection, 0)
 #define tguard_primary_key(rel) RelationGetPrimaryKeyIndex(rel, false)
 #define TGUARD_ALTERED_CONSTRAINT(command) (((ATAlterConstraint *) (command)->def)->conname)
+#define tguard_index_beginscan(heap, index, snapshot, keys) index_beginscan(heap, index, snapshot, NULL, keys, 0)
 #else
 #define TGUARD_COPIES_FROM(kind) ((kind) == RELKIND_RELATION)
 #define TGUARD_RUN_ARGS QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
@@ -42,6 +44,7 @@
 #define tguard_run_all(query) ExecutorRun(query, ForwardScanDirection, 0, true)
 #define tguard_primary_key(rel) RelationGetPrimaryKeyIndex(rel)
 #define TGUARD_ALTERED_CONSTRAINT(command) (((Constraint *) (command)->def)->conname)
+#define tguard_index_beginscan(heap, index, snapshot, keys) index_beginscan(heap, index, snapshot, keys, 0)
 #endif
 
 /*

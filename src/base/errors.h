@@ -39,6 +39,7 @@
 #define REASON_COLUMN_LOST		"column_lost"
 #define REASON_LINK_LOST		"link_lost"
 #define REASON_NO_PARENT		"no_parent"
+#define REASON_PARENTS			"parents_disagree"
 #define REASON_NOT_GUARDED		"not_guarded"
 #define REASON_NO_REGISTRY		"no_registry"
 #define REASON_UNCLASSIFIED		"unclassified"

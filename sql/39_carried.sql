@@ -1,0 +1,1160 @@
+-- 39_carried.sql: a table that has no tenant column gets one, which its
+-- triggers carry over from the parent. Beforehand it is guarded by its links
+-- (mode derived), afterwards by the column (mode tenant); the links stay.
+
+CREATE TABLE tenantguard.carried_column (
+	relid			regclass PRIMARY KEY,
+	column_name		name NOT NULL,
+	state			text NOT NULL CHECK (state IN ('added', 'filling', 'paused', 'filled', 'kept')),
+	pass			int NOT NULL,
+	member			regclass,
+	next_block		bigint,
+	end_block		bigint,
+	pass_filled		bigint NOT NULL,
+	pass_locked		bigint NOT NULL,
+	rows_filled		bigint NOT NULL,
+	rows_unowned	bigint NOT NULL,
+	rows_locked		bigint NOT NULL,
+	estimated_rows	bigint,
+	started			timestamptz,
+	last_batch		timestamptz
+);
+COMMENT ON TABLE tenantguard.carried_column IS
+	'One row for each table that add_tenant_column() gave a column, and how far its backfill has come. Written by functions only.';
+COMMENT ON COLUMN tenantguard.carried_column.column_name IS
+	'The column; once the table is of mode tenant, guarded_relation.tenant_column counts.';
+COMMENT ON COLUMN tenantguard.carried_column.state IS
+	'added (triggers fill it for new rows), filling, paused, filled (a whole pass found nothing to do), kept (the table is guarded by it).';
+COMMENT ON COLUMN tenantguard.carried_column.pass IS
+	'How often the table has been walked; the last pass fills nothing.';
+COMMENT ON COLUMN tenantguard.carried_column.member IS
+	'Table or partition that is being walked, from next_block up to end_block.';
+COMMENT ON COLUMN tenantguard.carried_column.pass_filled IS
+	'Rows filled in this pass.';
+COMMENT ON COLUMN tenantguard.carried_column.pass_locked IS
+	'Rows that somebody else held in this pass; the next one comes back to them.';
+COMMENT ON COLUMN tenantguard.carried_column.rows_unowned IS
+	'Rows that could not be filled in this pass, which disagreements() lists.';
+REVOKE ALL ON TABLE tenantguard.carried_column FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('tenantguard.carried_column', '');
+
+-- The four triggers, and what backfill and verification ask of the library.
+CREATE FUNCTION tenantguard.carry_tenant() RETURNS trigger
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'tenantguard_carry_tenant';
+COMMENT ON FUNCTION tenantguard.carry_tenant() IS
+	'Trigger before a row of a table with a carried column is written: fills the column with the tenant or, without one, from the row''s parents. Raises 42501 (foreign_tenant, column_lost), 23503 (parents_disagree).';
+
+CREATE FUNCTION tenantguard.check_carried() RETURNS trigger
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'tenantguard_check_carried';
+COMMENT ON FUNCTION tenantguard.check_carried() IS
+	'Constraint trigger of a table with a carried column: raises 23503 (no_parent, parents_disagree) where the stored row and a parent disagree.';
+
+CREATE FUNCTION tenantguard.hold_owner() RETURNS trigger
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'tenantguard_hold_owner';
+COMMENT ON FUNCTION tenantguard.hold_owner() IS
+	'Trigger before a parent''s row gets another tenant: waits for those who write rows below it. Raises 42501 (foreign_tenant) without a bypass.';
+
+CREATE FUNCTION tenantguard.follow_owner() RETURNS trigger
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'tenantguard_follow_owner';
+COMMENT ON FUNCTION tenantguard.follow_owner() IS
+	'Trigger after a parent''s row got another tenant: rows that carry the tenant go along. Raises 42501 (foreign_tenant) without a bypass, 23503 (parents_disagree) when the transaction ends and another parent of such a row did not move.';
+
+CREATE FUNCTION tenantguard.backfill_range(member regclass, first_block bigint, end_block bigint, most_rows integer,
+	OUT next_block bigint, OUT filled bigint, OUT unowned bigint, OUT locked bigint)
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenantguard_backfill_range';
+COMMENT ON FUNCTION tenantguard.backfill_range(regclass, bigint, bigint, integer) IS
+	'One batch of a backfill: fills the carried column from a block of a table on, without firing triggers and without waiting for locked rows. Raises 42501 for a caller who is not the owner or has no bypass.';
+
+CREATE FUNCTION tenantguard.row_problem(row_of_table record, OUT problem text, OUT tenants text[])
+LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenantguard_row_problem';
+COMMENT ON FUNCTION tenantguard.row_problem(record) IS
+	'What is wrong with a row of a table with links (no parent, parents of different tenants, column disagrees), NULL where nothing is, and the tenants that its links lead to. Raises 42501 for a caller who is not the owner or has no bypass.';
+
+CREATE FUNCTION tenantguard.note_carried(relation regclass, changes jsonb) RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenantguard_note_carried';
+COMMENT ON FUNCTION tenantguard.note_carried(regclass, jsonb) IS
+	'Writes the record of a carried column: values for columns of carried_column, by name. Raises 42501 for a caller who is not the owner, and while a tenant is set.';
+
+CREATE FUNCTION tenantguard.forget_carried(relation regclass) RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenantguard_forget_carried';
+COMMENT ON FUNCTION tenantguard.forget_carried(regclass) IS
+	'Removes the record of a carried column. Raises 42501 for a caller who is not the owner, and while a tenant is set.';
+
+-- Questions.
+
+CREATE FUNCTION tenantguard.owner_relations(relation regclass)
+RETURNS TABLE (ancestor regclass, distance int)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE above (ancestor, distance) AS (
+		SELECT l.parent, 1 FROM tenantguard.link AS l WHERE l.relid = owner_relations.relation
+		UNION
+		SELECT l.parent, a.distance + 1
+		FROM above AS a
+		JOIN tenantguard.guarded_relation AS g ON g.relid = a.ancestor AND g.mode = 'derived'
+		JOIN tenantguard.link AS l ON l.relid = a.ancestor
+		WHERE a.distance < 16
+	)
+	SELECT a.ancestor, pg_catalog.min(a.distance) FROM above AS a GROUP BY a.ancestor
+$$;
+COMMENT ON FUNCTION tenantguard.owner_relations(regclass) IS
+	'The relations that a row''s tenant is found through: its parents, theirs where they are derived, and so on to those that have a tenant column.';
+
+CREATE FUNCTION tenantguard.carried_record(relation regclass)
+RETURNS tenantguard.carried_column
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT c FROM tenantguard.carried_column AS c WHERE c.relid = carried_record.relation
+$$;
+COMMENT ON FUNCTION tenantguard.carried_record(regclass) IS
+	'The record of the table''s carried column, or NULL.';
+
+CREATE FUNCTION tenantguard.carried_name(relation regclass)
+RETURNS name
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT COALESCE(g.tenant_column, c.column_name)
+	FROM tenantguard.carried_column AS c
+	LEFT JOIN tenantguard.guarded_relation AS g ON g.relid = c.relid
+	WHERE c.relid = carried_name.relation
+$$;
+COMMENT ON FUNCTION tenantguard.carried_name(regclass) IS
+	'The name of the column that the table carries, or NULL.';
+
+CREATE FUNCTION tenantguard.require_bypass(what text)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF tenantguard.preloaded() AND tenantguard.current_bypass() IS NULL THEN
+		RAISE EXCEPTION 'cannot % without a bypass', what
+			USING ERRCODE = '42501',
+				CONSTRAINT = 'tenantguard_bypass_denied',
+				DETAIL = 'bypass_denied: rows and parents of every tenant are read.',
+				HINT = 'Use SELECT tenantguard.begin_bypass(''reason'', scope => ''session'', until => now() + interval ''1 hour''), or a grant for migrations.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.require_bypass(text) IS
+	'Returns under a bypass; otherwise raises 42501 (bypass_denied).';
+
+CREATE FUNCTION tenantguard.require_carried(relation regclass)
+RETURNS tenantguard.carried_column
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found	tenantguard.carried_column := tenantguard.carried_record(require_carried.relation);
+BEGIN
+	IF found.relid IS NULL THEN
+		RAISE EXCEPTION 'table % has no column that is carried from a parent', COALESCE(relation::text, 'NULL')
+			USING ERRCODE = '22023',
+				DETAIL = 'Nothing was recorded by add_tenant_column().',
+				HINT = pg_catalog.format('Use SELECT tenantguard.add_tenant_column(%L).', relation);
+	END IF;
+	PERFORM tenantguard.require_table(require_carried.relation);
+	RETURN found;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.require_carried(regclass) IS
+	'The record of the table''s carried column. Raises 22023 where there is none, 42501 for a caller who is not the owner.';
+
+-- What adding a column may surprise. The text of a function says no more than
+-- its author wrote: this is a search, not a proof.
+CREATE FUNCTION tenantguard.column_consumers(relation regclass)
+RETURNS TABLE (kind text, name text, what text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	rel		pg_catalog.pg_class;
+	word	text;
+	statistics regclass;
+BEGIN
+	SELECT c.* INTO STRICT rel FROM pg_catalog.pg_class AS c WHERE c.oid = column_consumers.relation;
+	-- the name as a word, quoted or not, in whatever schema
+	word := '(\m\w+\.|"[^"]+"\.)?("' || pg_catalog.regexp_replace(rel.relname, '(\W)', '\\\1', 'g')
+		|| '"|\m' || pg_catalog.regexp_replace(rel.relname, '(\W)', '\\\1', 'g') || '\M)';
+
+	RETURN QUERY
+	SELECT CASE v.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, v.oid::regclass::text,
+		'shows every column, as SELECT * does: it stays without the new one until it is made again, and rows inserted through it get theirs from the trigger'
+	FROM pg_catalog.pg_class AS v
+	WHERE v.relkind IN ('v', 'm') AND EXISTS (
+		SELECT 1
+		FROM pg_catalog.pg_rewrite AS w
+		JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
+			AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = rel.oid
+		WHERE w.ev_class = v.oid)
+		AND NOT EXISTS (
+			SELECT 1
+			FROM pg_catalog.pg_attribute AS a
+			WHERE a.attrelid = rel.oid AND a.attnum > 0 AND NOT a.attisdropped
+				AND a.attname NOT IN (SELECT x.attname FROM pg_catalog.pg_attribute AS x WHERE x.attrelid = v.oid AND x.attnum > 0))
+	UNION ALL
+	SELECT 'rule', w.rulename || ' on ' || w.ev_class::regclass,
+		'was written for the columns of today'
+	FROM pg_catalog.pg_rewrite AS w
+	WHERE w.rulename <> '_RETURN' AND (w.ev_class = rel.oid OR EXISTS (
+		SELECT 1 FROM pg_catalog.pg_depend AS d
+		WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
+			AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = rel.oid))
+	UNION ALL
+	SELECT 'column', a.attrelid::regclass || '.' || pg_catalog.quote_ident(a.attname),
+		'is of the table''s row type, which gets a field more'
+	FROM pg_catalog.pg_attribute AS a
+	JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm', 'c')
+	JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid AND rel.reltype IN (t.oid, t.typelem)
+	WHERE NOT a.attisdropped
+	UNION ALL
+	SELECT 'publication', p.pubname::text, 'publishes a list of columns, without the new one'
+	FROM pg_catalog.pg_publication_rel AS r
+	JOIN pg_catalog.pg_publication AS p ON p.oid = r.prpubid
+	WHERE r.prrelid = rel.oid AND r.prattrs IS NOT NULL;
+
+	RETURN QUERY
+	SELECT 'function', p.oid::pg_catalog.regprocedure::text, f.what
+	FROM pg_catalog.pg_proc AS p
+	CROSS JOIN LATERAL (VALUES
+		('takes or returns the table''s row type, which gets a field more',
+			rel.reltype IN (SELECT pg_catalog.unnest(p.proargtypes::oid[]))
+			OR rel.reltype = p.prorettype),
+		('has a variable of the table''s row type',
+			p.prosrc ~* (word || '\s*%\s*rowtype')),
+		('inserts without a list of columns',
+			p.prosrc ~* ('insert\s+into\s+' || word || '(\s+as\s+\w+)?\s+(overriding\s+\w+\s+value\s+)?(values|select|table)\M')),
+		('copies without a list of columns',
+			p.prosrc ~* ('\mcopy\s+' || word || '\s+(from|to)\M')),
+		('selects * from the table',
+			p.prosrc ~* ('\*\s+from\s+(only\s+)?' || word)),
+		('joins the table NATURAL, which will compare the new column, too',
+			p.prosrc ~* ('natural\s+(\w+\s+)*join\s+' || word || '|' || word || '(\s+(as\s+)?\w+)?\s+natural\M')),
+		('is a trigger of the table and takes the row as a whole',
+			p.prosrc ~* '\m(new|old)\.\*'
+			AND EXISTS (SELECT 1 FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = rel.oid AND g.tgfoid = p.oid))
+	) AS f (what, found)
+	WHERE f.found AND p.pronamespace NOT IN ('pg_catalog'::pg_catalog.regnamespace, 'tenantguard'::pg_catalog.regnamespace)
+	ORDER BY 2, 3;
+
+	SELECT c.oid INTO statistics
+	FROM pg_catalog.pg_extension AS e
+	JOIN pg_catalog.pg_class AS c ON c.relname = 'pg_stat_statements' AND c.relnamespace = e.extnamespace
+	WHERE e.extname = 'pg_stat_statements';
+	IF statistics IS NOT NULL AND tenantguard.current_tenant() IS NULL THEN
+		BEGIN
+			RETURN QUERY EXECUTE pg_catalog.format(
+				'SELECT ''statement'', pg_catalog.left(s.query, 200), ''names the table without its columns'' FROM %s AS s '
+				'JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid AND d.datname = pg_catalog.current_database() '
+				'WHERE s.query ~* $1 GROUP BY s.query ORDER BY pg_catalog.sum(s.calls) DESC LIMIT 20', statistics)
+				USING 'insert\s+into\s+' || word || '\s+(values|select)\M|\mcopy\s+' || word || '\s+(from|to)\M|\*\s+from\s+(only\s+)?' || word;
+		EXCEPTION WHEN object_not_in_prerequisite_state THEN
+			NULL;	-- created, and not preloaded
+		END;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.column_consumers(regclass) IS
+	'What may notice that the table gets another column: views that show all columns, rules, columns of its row type, publications with a column list, functions whose text inserts or copies without a list of columns or takes whole rows, and statements that pg_stat_statements remembers. A search in texts, which proves nothing by finding nothing.';
+
+CREATE FUNCTION tenantguard.carried_target(relation regclass, column_name name)
+RETURNS TABLE (target_column name, target_type text, is_new boolean)
+LANGUAGE plpgsql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	recorded	tenantguard.guarded_relation := tenantguard.recorded_relation(relation);
+	carried		tenantguard.carried_column := tenantguard.carried_record(relation);
+	source		record;
+	wanted		name := COALESCE(column_name, carried.column_name);
+	trouble		text;
+	help		text;
+BEGIN
+	SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)
+		|| CASE WHEN a.attcollation NOT IN (0, t.typcollation)
+			THEN ' COLLATE ' || a.attcollation::pg_catalog.regcollation::text ELSE '' END AS type
+	INTO source
+	FROM tenantguard.owner_relations(relation) AS o
+	JOIN tenantguard.guarded_relation AS g ON g.relid = o.ancestor
+	LEFT JOIN tenantguard.carried_column AS c ON c.relid = o.ancestor
+	JOIN pg_catalog.pg_attribute AS a
+		ON a.attrelid = o.ancestor AND a.attname = COALESCE(g.tenant_column, c.column_name) AND NOT a.attisdropped
+	JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+	ORDER BY o.distance, o.ancestor::text
+	LIMIT 1;
+	wanted := COALESCE(wanted, source.attname);
+
+	IF recorded.mode IS DISTINCT FROM 'derived' AND carried.relid IS NULL THEN
+		trouble := pg_catalog.format('its mode is %s.', COALESCE('"' || recorded.mode || '"', 'not recorded'));
+		help := CASE WHEN recorded.mode IS NULL
+			THEN pg_catalog.format('Use SELECT tenantguard.derive(%L) first: the links say where its tenant comes from.', relation)
+			ELSE 'Only a derived table lacks a tenant column.' END;
+	ELSIF source.attname IS NULL THEN
+		trouble := 'no link leads to a tenant column.';
+		help := pg_catalog.format('Use SELECT tenantguard.derive(%L).', relation);
+	ELSIF carried.relid IS NOT NULL AND wanted <> carried.column_name THEN
+		trouble := pg_catalog.format('it has got column %I already.', carried.column_name);
+		help := pg_catalog.format('Use SELECT tenantguard.drop_tenant_column(%L) first.', relation);
+	ELSIF column_name IS NULL AND carried.relid IS NULL AND EXISTS (
+		SELECT 1 FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = relation AND a.attname = wanted) THEN
+		trouble := pg_catalog.format('it has a column %I of its own.', wanted);
+		help := pg_catalog.format('Name the column to have that one filled: SELECT tenantguard.add_tenant_column(%L, %L). Or name a new one.', relation, wanted);
+	ELSIF EXISTS (
+		SELECT 1 FROM tenantguard.table_family(relation) AS f
+		JOIN pg_catalog.pg_class AS c ON c.oid = f.member WHERE c.relkind NOT IN ('r', 'p')) THEN
+		trouble := 'it is, or has, a foreign table or a materialized view.';
+		help := 'Add the column where the rows are stored.';
+	END IF;
+	IF trouble IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot add a tenant column to table %', relation
+			USING ERRCODE = '22023', DETAIL = 'Found: ' || trouble, HINT = help;
+	END IF;
+
+	IF EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS a
+		WHERE a.attrelid = relation AND a.attname = wanted AND NOT a.attisdropped) THEN
+		PERFORM tenantguard.require_tenant_column(relation, wanted, false);
+		RETURN QUERY SELECT wanted, source.type, false;
+	ELSE
+		RETURN QUERY SELECT wanted, source.type, true;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.carried_target(regclass, name) IS
+	'Name and type of the column that add_tenant_column() adds: those of the nearest relation above that has a tenant column. Raises 22023 for a table that is not derived, has a column of that name, or is not stored here.';
+
+CREATE FUNCTION tenantguard.own_trigger_columns(relation oid, name name)
+RETURNS name[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT COALESCE(pg_catalog.array_agg(DISTINCT a.attname ORDER BY a.attname), '{}')
+	FROM pg_catalog.pg_trigger AS t
+	JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_trigger'::regclass AND d.objid = t.oid
+		AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = t.tgrelid AND d.refobjsubid > 0
+	JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.tgrelid AND a.attnum = d.refobjsubid
+	WHERE t.tgrelid = own_trigger_columns.relation AND t.tgname = own_trigger_columns.name
+$$;
+COMMENT ON FUNCTION tenantguard.own_trigger_columns(oid, name) IS
+	'The columns that a trigger''s WHEN compares.';
+
+CREATE FUNCTION tenantguard.follow_statements(ancestor regclass)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE ROWS 2
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	recorded	tenantguard.guarded_relation := tenantguard.recorded_relation(ancestor);
+	compared	name[];
+	condition	text;
+BEGIN
+	IF recorded.mode = 'derived' THEN
+		SELECT pg_catalog.array_agg(DISTINCT k.name ORDER BY k.name) INTO compared
+		FROM tenantguard.link AS l
+		CROSS JOIN LATERAL (
+			SELECT pg_catalog.unnest(l.columns) AS name
+			UNION ALL
+			SELECT l.type_column WHERE l.type_column IS NOT NULL) AS k
+		WHERE l.relid = ancestor;
+	ELSE
+		compared := ARRAY[recorded.tenant_column];
+	END IF;
+	SELECT pg_catalog.string_agg(pg_catalog.format('OLD.%1$I IS DISTINCT FROM NEW.%1$I', c), ' OR ') INTO condition
+	FROM pg_catalog.unnest(compared) AS c;
+
+	RETURN QUERY
+	SELECT pg_catalog.format('CREATE OR REPLACE TRIGGER %I %s UPDATE ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION tenantguard.%I()',
+		w.name, w.moment, f.member::regclass, condition, w.function)
+	FROM tenantguard.table_family(ancestor) AS f
+	JOIN pg_catalog.pg_class AS c ON c.oid = f.member AND (f.member = ancestor OR NOT c.relispartition)
+	CROSS JOIN (VALUES
+		('tenantguard_hold'::name, 'BEFORE', 'hold_owner'::name),
+		('tenantguard_follow', 'AFTER', 'follow_owner')) AS w (name, moment, function)
+	WHERE tenantguard.own_trigger_columns(f.member, w.name) <> compared
+	ORDER BY f.member, w.name DESC;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.follow_statements(regclass) IS
+	'The statements that give a relation, on whose rows others depend for their tenant, the triggers hold_owner and follow_owner; none where it has them.';
+
+CREATE FUNCTION tenantguard.carry_trigger_statements(relation regclass)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE ROWS 3
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	may_wait	boolean;
+	waits		boolean;
+BEGIN
+	-- A row may be stored before its parent where the foreign key allows it.
+	SELECT COALESCE(pg_catalog.bool_or(c.condeferrable), false), COALESCE(pg_catalog.bool_or(c.condeferred), false)
+	INTO may_wait, waits
+	FROM tenantguard.link AS l
+	JOIN pg_catalog.pg_constraint AS c ON c.conrelid = l.relid AND c.confrelid = l.parent AND c.contype = 'f'
+	WHERE l.relid = relation;
+
+	RETURN QUERY
+	SELECT s.statement
+	FROM tenantguard.table_family(relation) AS f
+	JOIN pg_catalog.pg_class AS c ON c.oid = f.member AND (f.member = relation OR NOT c.relispartition)
+	CROSS JOIN LATERAL (
+		SELECT 1 AS step, pg_catalog.format(
+			'CREATE TRIGGER tenantguard_carry BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION tenantguard.carry_tenant()',
+			f.member::regclass) AS statement
+		WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = f.member AND t.tgname = 'tenantguard_carry')
+		UNION ALL
+		SELECT 2, pg_catalog.format('DROP TRIGGER tenantguard_carried ON %s', f.member::regclass)
+		FROM pg_catalog.pg_trigger AS t
+		WHERE t.tgrelid = f.member AND t.tgname = 'tenantguard_carried'
+			AND (t.tgdeferrable, t.tginitdeferred) IS DISTINCT FROM (may_wait, waits)
+		UNION ALL
+		SELECT 3, pg_catalog.format(
+			'CREATE CONSTRAINT TRIGGER tenantguard_carried AFTER INSERT OR UPDATE ON %s %sFOR EACH ROW EXECUTE FUNCTION tenantguard.check_carried()',
+			f.member::regclass, CASE WHEN waits THEN 'DEFERRABLE INITIALLY DEFERRED ' WHEN may_wait THEN 'DEFERRABLE ' ELSE '' END)
+		WHERE NOT EXISTS (
+			SELECT 1 FROM pg_catalog.pg_trigger AS t
+			WHERE t.tgrelid = f.member AND t.tgname = 'tenantguard_carried'
+				AND (t.tgdeferrable, t.tginitdeferred) IS NOT DISTINCT FROM (may_wait, waits))
+	) AS s
+	ORDER BY f.member, s.step;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.carry_trigger_statements(regclass) IS
+	'The statements that give a table with a carried column its triggers; none where it has them. The constraint trigger is deferrable where a foreign key is.';
+
+CREATE FUNCTION tenantguard.carry_statements(relation regclass, column_name name)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE ROWS 8
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	target	record;
+BEGIN
+	SELECT t.* INTO target FROM tenantguard.carried_target(relation, column_name) AS t;
+	IF target.is_new THEN
+		RETURN NEXT pg_catalog.format('ALTER TABLE %s ADD COLUMN %I %s', relation, target.target_column, target.target_type);
+	END IF;
+	IF (tenantguard.carried_record(relation)).relid IS NULL THEN
+		RETURN NEXT pg_catalog.format('SELECT tenantguard.note_carried(%L, %L)', relation,
+			pg_catalog.jsonb_build_object('column_name', target.target_column));
+	END IF;
+	RETURN QUERY SELECT s.* FROM tenantguard.carry_trigger_statements(relation) AS s;
+	RETURN QUERY
+		SELECT s.*
+		FROM tenantguard.owner_relations(relation) AS o
+		CROSS JOIN LATERAL tenantguard.follow_statements(o.ancestor) AS s
+		ORDER BY o.distance, o.ancestor::text;
+	-- Others may have been carried through this table before it had a column.
+	IF EXISTS (SELECT 1 FROM tenantguard.link AS l
+		JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = l.parent AND t.tgname = 'tenantguard_follow'
+		WHERE l.parent = relation) THEN
+		RETURN QUERY SELECT s.* FROM tenantguard.follow_statements(relation) AS s;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.carry_statements(regclass, name) IS
+	'The statements that give a derived table its carried column and all triggers; none when nothing is missing.';
+
+CREATE FUNCTION tenantguard.remark_consumers(relation regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found	text;
+	total	bigint;
+BEGIN
+	SELECT pg_catalog.string_agg(pg_catalog.format('%s %s %s', c.kind, c.name, c.what), E';\n' ORDER BY c.number) FILTER (WHERE c.number <= 10),
+		pg_catalog.count(*)
+	INTO found, total
+	FROM tenantguard.column_consumers(remark_consumers.relation) WITH ORDINALITY AS c (kind, name, what, number);
+	IF total > 0 THEN
+		RAISE NOTICE '% found that may notice another column of table %',
+			CASE total WHEN 1 THEN '1 object was' ELSE total || ' objects were' END, relation
+			USING DETAIL = found || CASE WHEN total > 10 THEN E';\n...' ELSE '' END || '.',
+				HINT = pg_catalog.format('See SELECT * FROM tenantguard.column_consumers(%L).', relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.remark_consumers(regclass) IS
+	'Raises a NOTICE that lists what column_consumers() finds.';
+
+-- The three steps.
+
+CREATE FUNCTION tenantguard.add_tenant_column(relation regclass, column_name name DEFAULT NULL, dry_run boolean DEFAULT false)
+RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE ROWS 8
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	statements	text[];
+BEGIN
+	PERFORM tenantguard.require_table(relation);
+	statements := ARRAY(SELECT s.* FROM tenantguard.carry_statements(relation, column_name) AS s);
+	IF statements = '{}' THEN
+		RETURN;
+	END IF;
+	PERFORM tenantguard.remark_consumers(relation);
+	IF dry_run IS NOT FALSE THEN
+		RETURN QUERY SELECT s.* FROM pg_catalog.unnest(statements) AS s;
+		RETURN;
+	END IF;
+	PERFORM tenantguard.require_bypass(pg_catalog.format('add a tenant column to table %s', relation));
+	PERFORM tenantguard.lock_relation(relation);
+	RETURN QUERY SELECT r.* FROM tenantguard.run_statements(ARRAY(
+		SELECT s.* FROM tenantguard.carry_statements(relation, column_name) AS s)) AS r;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.add_tenant_column(regclass, name, boolean) IS
+	'Gives a derived table a tenant column, nullable and without a rewrite, and the triggers that fill it for new rows and keep it right; the table stays guarded by its links until finish_tenant_column(). Named and typed like the tenant column above, unless a name is given; a column that exists is taken if it is named. Says first what may notice the column. Returns the statements it ran, with dry_run those it would run; none when nothing is missing. Raises 42501 for a caller who is not the owner or has no bypass, 22023 for a table that is not derived.';
+
+CREATE FUNCTION tenantguard.drop_tenant_column(relation regclass)
+RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE ROWS 8
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	carried		tenantguard.carried_column := tenantguard.require_carried(relation);
+BEGIN
+	IF carried.state = 'kept' THEN
+		RAISE EXCEPTION 'table % is guarded by its tenant column', relation
+			USING ERRCODE = '22023',
+				DETAIL = pg_catalog.format('Found: column %I.', tenantguard.carried_name(relation)),
+				HINT = 'Use SELECT tenantguard.unprotect() and SELECT tenantguard.derive() under a bypass to guard it by its links again.';
+	END IF;
+	PERFORM tenantguard.require_bypass(pg_catalog.format('drop the tenant column of table %s', relation));
+	RETURN QUERY SELECT r.* FROM tenantguard.run_statements(ARRAY(
+		SELECT s.statement
+		FROM (
+			SELECT 1 AS step, pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass) AS statement
+			FROM tenantguard.table_family(relation) AS f
+			JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = f.member AND t.tgparentid = 0
+				AND t.tgname IN ('tenantguard_carry', 'tenantguard_carried')
+			UNION ALL
+			SELECT 2, pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass)
+			FROM tenantguard.owner_relations(relation) AS o
+			CROSS JOIN LATERAL tenantguard.table_family(o.ancestor) AS f
+			JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = f.member AND t.tgparentid = 0
+				AND t.tgname IN ('tenantguard_hold', 'tenantguard_follow')
+			WHERE NOT EXISTS (
+				SELECT 1
+				FROM tenantguard.carried_column AS c
+				CROSS JOIN LATERAL tenantguard.owner_relations(c.relid) AS other
+				WHERE c.relid <> relation AND other.ancestor = o.ancestor)
+			UNION ALL
+			SELECT 3, pg_catalog.format('SELECT tenantguard.forget_carried(%L)', relation)
+			UNION ALL
+			SELECT 4, pg_catalog.format('ALTER TABLE %s DROP COLUMN %I', relation, carried.column_name)
+		) AS s
+		ORDER BY s.step, s.statement)) AS r;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.drop_tenant_column(regclass) IS
+	'Takes back add_tenant_column(): the triggers, the record and the column. Returns the statements it ran. Raises 22023 once finish_tenant_column() has switched the table, 42501 for a caller who is not the owner or has no bypass.';
+
+CREATE FUNCTION tenantguard.next_member(relation regclass, after regclass)
+RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT c.oid::regclass
+	FROM tenantguard.table_family(next_member.relation) AS f
+	JOIN pg_catalog.pg_class AS c ON c.oid = f.member AND c.relkind = 'r'
+	WHERE next_member.after IS NULL OR c.oid > next_member.after
+	ORDER BY c.oid
+	LIMIT 1
+$$;
+COMMENT ON FUNCTION tenantguard.next_member(regclass, regclass) IS
+	'The table of a family that a backfill walks after another one, or first (NULL).';
+
+CREATE FUNCTION tenantguard.backfill_begin(relation regclass)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	carried		tenantguard.carried_column := tenantguard.require_carried(relation);
+	blocker		text;
+BEGIN
+	IF carried.state = 'paused' THEN
+		RAISE NOTICE 'the backfill of table % is paused', relation
+			USING HINT = pg_catalog.format('Use SELECT tenantguard.resume_backfill(%L), and CALL it again.', relation);
+		RETURN false;
+	ELSIF carried.state = 'kept' THEN
+		RAISE NOTICE 'table % is guarded by its tenant column: nothing is left to fill', relation;
+		RETURN false;
+	ELSIF carried.state = 'filling' THEN
+		RETURN true;
+	END IF;
+
+	-- The batches fire no trigger, so nothing would check such a key later.
+	SELECT pg_catalog.quote_ident(c.conname) INTO blocker
+	FROM tenantguard.table_family(relation) AS f
+	JOIN pg_catalog.pg_constraint AS c ON c.conrelid = f.member AND c.contype IN ('u', 'p', 'x') AND c.condeferrable
+	JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.member AND a.attname = carried.column_name
+		AND a.attnum = ANY (c.conkey)
+	LIMIT 1;
+	IF blocker IS NOT NULL THEN
+		RAISE EXCEPTION 'cannot fill column "%" of table %', carried.column_name, relation
+			USING ERRCODE = '55000',
+				DETAIL = pg_catalog.format('Found: constraint %s, which is checked at the end of a transaction, covers it.', blocker),
+				HINT = 'Create the constraint when the column is filled.';
+	END IF;
+	PERFORM tenantguard.note_carried(relation, pg_catalog.jsonb_build_object(
+		'state', 'filling', 'pass', 1, 'member', tenantguard.next_member(relation, NULL), 'next_block', 0, 'end_block', NULL,
+		'pass_filled', 0, 'pass_locked', 0, 'rows_filled', 0, 'rows_unowned', 0, 'rows_locked', 0,
+		'estimated_rows', (
+			SELECT pg_catalog.sum(GREATEST(c.reltuples, 0))::bigint
+			FROM tenantguard.table_family(relation) AS f
+			JOIN pg_catalog.pg_class AS c ON c.oid = f.member AND c.relkind = 'r'),
+		'started', pg_catalog.clock_timestamp(), 'last_batch', NULL));
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.backfill_begin(regclass) IS
+	'Whether the backfill has something to do; begins one that is new or was finished. A NOTICE says why not. Raises 55000 where a deferrable key covers the column.';
+
+CREATE FUNCTION tenantguard.backfill_step(relation regclass, batch_rows integer, rows_per_second integer)
+RETURNS double precision
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	carried		tenantguard.carried_column;
+	batch		record;
+	began		timestamptz := pg_catalog.clock_timestamp();
+	last_block	bigint;
+	walks		regclass;
+	ended		boolean := false;
+	pause		double precision := 0;
+BEGIN
+	PERFORM tenantguard.require_bypass(pg_catalog.format('fill the tenant column of table %s', relation));
+	IF batch_rows IS NULL OR batch_rows < 1 OR rows_per_second < 1 THEN
+		RAISE EXCEPTION 'a batch takes one row at least, and so does a second'
+			USING ERRCODE = '22023',
+				DETAIL = pg_catalog.format('Found: batch_rows %s, rows_per_second %s.', COALESCE(batch_rows::text, 'NULL'), rows_per_second),
+				HINT = 'Use batch_rows => 1000, and rows_per_second => NULL for no limit.';
+	END IF;
+	-- Two sessions that fill one table take turns, each with the next batch.
+	PERFORM pg_catalog.pg_advisory_xact_lock('tenantguard.carried_column'::regclass::oid::integer, relation::oid::integer);
+	IF NOT tenantguard.backfill_begin(relation) THEN
+		RETURN NULL;
+	END IF;
+	carried := tenantguard.carried_record(relation);
+
+	walks := carried.member;
+	IF walks IS NULL OR NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c WHERE c.oid = walks) THEN
+		walks := tenantguard.next_member(relation, walks);
+		carried.next_block := 0;
+		carried.end_block := NULL;
+	END IF;
+	last_block := COALESCE(carried.end_block,
+		pg_catalog.pg_relation_size(walks) / pg_catalog.current_setting('block_size')::integer);
+	SELECT b.* INTO batch
+	FROM tenantguard.backfill_range(walks, carried.next_block, last_block, batch_rows) AS b;
+
+	carried.pass_filled := carried.pass_filled + batch.filled;
+	carried.pass_locked := carried.pass_locked + batch.locked;
+	carried.rows_unowned := carried.rows_unowned + batch.unowned;
+	carried.next_block := batch.next_block;
+	carried.end_block := last_block;
+	IF batch.next_block >= last_block OR batch.next_block IS NULL THEN
+		walks := tenantguard.next_member(relation, walks);
+		carried.next_block := 0;
+		carried.end_block := NULL;
+		ended := walks IS NULL;
+	END IF;
+
+	IF ended AND carried.pass_filled = 0 AND carried.pass_locked = 0 THEN
+		PERFORM tenantguard.note_carried(relation, pg_catalog.jsonb_build_object(
+			'state', 'filled', 'member', NULL, 'next_block', NULL, 'end_block', NULL,
+			'rows_unowned', carried.rows_unowned, 'last_batch', pg_catalog.clock_timestamp()));
+		RAISE NOTICE 'column "%" of table % is filled', carried.column_name, relation
+			USING DETAIL = pg_catalog.format('%s rows were filled; %s could not be.', carried.rows_filled, carried.rows_unowned),
+				HINT = CASE WHEN carried.rows_unowned > 0
+					THEN pg_catalog.format('Look at SELECT * FROM tenantguard.disagreements(%L).', relation)
+					ELSE pg_catalog.format('Use CALL tenantguard.finish_tenant_column(%L).', relation) END;
+		RETURN NULL;
+	END IF;
+	PERFORM tenantguard.note_carried(relation, pg_catalog.jsonb_build_object(
+		'member', COALESCE(walks, tenantguard.next_member(relation, NULL)),
+		'next_block', carried.next_block, 'end_block', carried.end_block,
+		'pass', carried.pass + ended::integer,
+		'pass_filled', CASE WHEN ended THEN 0 ELSE carried.pass_filled END,
+		'pass_locked', CASE WHEN ended THEN 0 ELSE carried.pass_locked END,
+		'rows_unowned', CASE WHEN ended THEN 0 ELSE carried.rows_unowned END,
+		'rows_filled', carried.rows_filled + batch.filled,
+		'rows_locked', carried.rows_locked + batch.locked,
+		'last_batch', pg_catalog.clock_timestamp()));
+	-- Whoever holds a row may be gone in a while.
+	IF ended AND carried.pass_filled = 0 THEN
+		pause := LEAST(carried.pass, 30);
+	END IF;
+	RETURN GREATEST(pause, COALESCE(batch.filled::double precision / rows_per_second, 0)
+		- EXTRACT(epoch FROM pg_catalog.clock_timestamp() - began), 0);
+END
+$$;
+COMMENT ON FUNCTION tenantguard.backfill_step(regclass, integer, integer) IS
+	'One batch of a backfill and its record. Returns how many seconds to wait before the next one, NULL when it is filled or paused. Raises 42501 for a caller who is not the owner or has no bypass.';
+
+-- The procedure commits, so it can have no SET search_path. It names what it
+-- calls in full and uses no operator.
+CREATE PROCEDURE tenantguard.backfill_tenant_column(relation regclass, batch_rows integer DEFAULT 1000, rows_per_second integer DEFAULT NULL)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	pause	double precision;
+BEGIN
+	LOOP
+		pause := tenantguard.backfill_step(relation, batch_rows, rows_per_second);
+		COMMIT;
+		EXIT WHEN pause IS NULL;
+		PERFORM pg_catalog.pg_sleep(pause);
+	END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE tenantguard.backfill_tenant_column(regclass, integer, integer) IS
+	'Fills the column that add_tenant_column() added from the rows'' parents, in batches of about so many rows that are committed one by one, at most so many a second (NULL: no limit). Fires no trigger and waits for no row: what is locked comes later. Stopped, killed or crashed, it goes on where it was when it is called again; two calls take turns. Needs a bypass that lasts beyond a transaction. Raises 42501 for a caller who is not the owner or has no bypass.';
+
+CREATE FUNCTION tenantguard.pause_backfill(relation regclass)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM tenantguard.require_carried(pause_backfill.relation);
+	PERFORM pg_catalog.pg_advisory_xact_lock('tenantguard.carried_column'::regclass::oid::integer, relation::oid::integer);
+	IF (tenantguard.carried_record(pause_backfill.relation)).state <> 'filling' THEN
+		RETURN false;
+	END IF;
+	PERFORM tenantguard.note_carried(pause_backfill.relation, '{"state": "paused"}');
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.pause_backfill(regclass) IS
+	'Ends a running backfill after its present batch. Returns whether one was under way. For the owner, without a bypass.';
+
+CREATE FUNCTION tenantguard.resume_backfill(relation regclass)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM tenantguard.require_carried(resume_backfill.relation);
+	IF (tenantguard.carried_record(resume_backfill.relation)).state <> 'paused' THEN
+		RETURN false;
+	END IF;
+	PERFORM tenantguard.note_carried(resume_backfill.relation, '{"state": "filling"}');
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.resume_backfill(regclass) IS
+	'Lets backfill_tenant_column() go on after pause_backfill(). Returns whether it was paused. For the owner, without a bypass.';
+
+CREATE VIEW tenantguard.backfills AS
+	SELECT
+		c.relid AS relation,
+		COALESCE(g.tenant_column, c.column_name) AS column_name,
+		c.state,
+		c.pass,
+		c.rows_filled,
+		c.rows_unowned,
+		c.rows_locked,
+		c.estimated_rows,
+		CASE
+			WHEN c.state IN ('filled', 'kept') THEN 100
+			WHEN c.pass > 1 THEN 99
+			WHEN c.estimated_rows > 0 THEN LEAST(99, (100 * c.rows_filled / c.estimated_rows)::integer)
+		END AS percent,
+		c.started,
+		c.last_batch
+	FROM tenantguard.carried_column AS c
+	LEFT JOIN tenantguard.guarded_relation AS g ON g.relid = c.relid;
+COMMENT ON VIEW tenantguard.backfills IS
+	'How far the columns are that add_tenant_column() added.';
+COMMENT ON COLUMN tenantguard.backfills.state IS
+	'added, filling, paused, filled or kept (finish_tenant_column() is done).';
+COMMENT ON COLUMN tenantguard.backfills.percent IS
+	'Of the rows that there were when the backfill began, by the planner''s estimate; 99 while the table is walked once more to find nothing.';
+COMMENT ON COLUMN tenantguard.backfills.rows_unowned IS
+	'Rows without a parent, or with parents of different tenants, that the present pass met.';
+COMMENT ON COLUMN tenantguard.backfills.rows_locked IS
+	'How often a row was left for later because somebody held it.';
+
+-- Disagreement.
+
+CREATE FUNCTION tenantguard.key_expression(relation regclass, alias text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT COALESCE((
+		SELECT 'pg_catalog.jsonb_build_object(' || pg_catalog.string_agg(
+			pg_catalog.format('%L, %s.%I', a.attname, key_expression.alias, a.attname), ', ' ORDER BY k.place) || ')'
+		FROM pg_catalog.pg_index AS i
+		CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (attnum, place)
+		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+		WHERE i.indrelid = key_expression.relation AND i.indisprimary AND k.place <= i.indnkeyatts),
+		pg_catalog.format('pg_catalog.jsonb_build_object(''ctid'', %1$s.ctid::text, ''table'', %1$s.tableoid::pg_catalog.regclass::text)', key_expression.alias))
+$$;
+COMMENT ON FUNCTION tenantguard.key_expression(regclass, text) IS
+	'An expression for the primary key of a row as jsonb; its place in the table where it has none.';
+
+CREATE FUNCTION tenantguard.disagreements(relation regclass)
+RETURNS TABLE (row_key jsonb, problem text, tenants text[])
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM tenantguard.require_table(disagreements.relation);
+	PERFORM tenantguard.require_bypass(pg_catalog.format('look for disagreements in table %s', disagreements.relation));
+	IF NOT EXISTS (SELECT 1 FROM tenantguard.link AS l WHERE l.relid = disagreements.relation) THEN
+		RAISE EXCEPTION 'table % has no links to parents', disagreements.relation
+			USING ERRCODE = '22023',
+				DETAIL = 'Nothing says where the tenant of a row comes from.',
+				HINT = pg_catalog.format('Use SELECT tenantguard.derive(%L).', disagreements.relation);
+	END IF;
+	RETURN QUERY EXECUTE pg_catalog.format(
+		'SELECT %s, p.problem, p.tenants FROM %s AS t CROSS JOIN LATERAL tenantguard.row_problem(t) AS p WHERE p.problem IS NOT NULL',
+		tenantguard.key_expression(disagreements.relation, 't'), disagreements.relation);
+END
+$$;
+COMMENT ON FUNCTION tenantguard.disagreements(regclass) IS
+	'The rows of a table with links whose tenant is in doubt: no parent (no link speaks, or one leads to a row that is not there or is nobody''s), parents of different tenants, column disagrees; with their primary key and the tenants that were found. Reads the whole table, as the caller. Raises 42501 for a caller who is not the owner or has no bypass, 22023 for a table without links.';
+
+CREATE FUNCTION tenantguard.quarantine_table(relation regclass)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT pg_catalog.format('%I.%I', n.nspname, pg_catalog.left(c.relname, 52) || '_quarantine')
+	FROM pg_catalog.pg_class AS c
+	JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+	WHERE c.oid = quarantine_table.relation
+$$;
+COMMENT ON FUNCTION tenantguard.quarantine_table(regclass) IS
+	'The qualified name of the table that quarantine() moves rows to.';
+
+CREATE FUNCTION tenantguard.make_quarantine(relation regclass)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = error
+AS $$
+DECLARE
+	wanted	text := tenantguard.quarantine_table(make_quarantine.relation);
+BEGIN
+	IF pg_catalog.to_regclass(wanted) IS NOT NULL THEN
+		IF (tenantguard.recorded_relation(pg_catalog.to_regclass(wanted))).tenant_column IS DISTINCT FROM 'quarantined_tenant' THEN
+			RAISE EXCEPTION 'table % is not a quarantine', wanted
+				USING ERRCODE = '42710',
+					DETAIL = 'Found: a table of that name which quarantine() did not make.',
+					HINT = 'Rename it.';
+		END IF;
+		RETURN;
+	END IF;
+	-- Ordinary columns: no default, no identity, nothing generated.
+	EXECUTE pg_catalog.format('CREATE TABLE %s (quarantined_tenant %s, quarantined_at timestamptz NOT NULL, problem text NOT NULL, tenants text[] NOT NULL, %s)',
+		wanted,
+		(SELECT pg_catalog.format_type(k.type, NULL) FROM tenantguard.registry_key() AS k),
+		(SELECT pg_catalog.string_agg(pg_catalog.format('%I %s', 'row_' || a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+			FROM pg_catalog.pg_attribute AS a
+			WHERE a.attrelid = make_quarantine.relation AND a.attnum > 0 AND NOT a.attisdropped));
+	EXECUTE pg_catalog.format('COMMENT ON TABLE %s IS %L', wanted,
+		pg_catalog.format('Rows of %s that no tenant sees; tenantguard.release_quarantine() moves them back.', make_quarantine.relation));
+	PERFORM tenantguard.protect(wanted::regclass, 'quarantined_tenant');
+END
+$$;
+COMMENT ON FUNCTION tenantguard.make_quarantine(regclass) IS
+	'Makes the table that quarantine() moves rows to. It is guarded by a tenant column that is always NULL, so that its rows are seen under a bypass only. Raises 42710 where another table has the name.';
+
+CREATE FUNCTION tenantguard.require_unreferenced(relation regclass, member oid, place tid)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	key		record;
+	refers	boolean;
+BEGIN
+	-- NO ACTION and RESTRICT raise their own error when the row goes.
+	FOR key IN
+		SELECT c.conname, c.conrelid::regclass AS referrer,
+			pg_catalog.string_agg(pg_catalog.format('r.%I OPERATOR(%s.%s) t.%I', a.attname, n.nspname, o.oprname, b.attname), ' AND ') AS condition
+		FROM pg_catalog.pg_constraint AS c
+		CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey), pg_catalog.unnest(c.conpfeqop)) AS k (attnum, refnum, operator)
+		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
+		JOIN pg_catalog.pg_attribute AS b ON b.attrelid = c.confrelid AND b.attnum = k.refnum
+		JOIN pg_catalog.pg_operator AS o ON o.oid = k.operator
+		JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
+		WHERE c.contype = 'f' AND c.confrelid = relation AND c.confdeltype IN ('c', 'n', 'd') AND c.conparentid = 0
+		GROUP BY c.oid, c.conname, c.conrelid
+	LOOP
+		EXECUTE pg_catalog.format('SELECT EXISTS (SELECT 1 FROM %s AS r JOIN %s AS t ON %s WHERE t.tableoid = $1 AND t.ctid = $2)',
+			key.referrer, relation, key.condition) INTO refers USING member, place;
+		IF refers THEN
+			RAISE EXCEPTION 'rows of table % refer to a row of % that is to be quarantined', key.referrer, relation
+				USING ERRCODE = '23503',
+					DETAIL = pg_catalog.format('Foreign key %I would delete or change them.', key.conname),
+					HINT = pg_catalog.format('Quarantine those first: SELECT * FROM tenantguard.quarantine(%L).', key.referrer);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.require_unreferenced(regclass, oid, tid) IS
+	'Returns when no foreign key would delete or change other rows with this one. Raises 23503 otherwise.';
+
+CREATE FUNCTION tenantguard.quarantine(relation regclass)
+RETURNS TABLE (row_key jsonb, problem text, tenants text[])
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	found	record;
+BEGIN
+	PERFORM tenantguard.disagreements(quarantine.relation) LIMIT 0;
+	PERFORM tenantguard.require_bypass(pg_catalog.format('quarantine rows of table %s', quarantine.relation));
+	FOR found IN EXECUTE pg_catalog.format(
+		'SELECT d.tableoid AS member, d.ctid AS place, %s AS row_key, p.problem, p.tenants FROM (SELECT t.*, t.tableoid, t.ctid, t AS whole FROM %s AS t) AS d '
+		'CROSS JOIN LATERAL tenantguard.row_problem(d.whole) AS p WHERE p.problem IS NOT NULL',
+		tenantguard.key_expression(quarantine.relation, 'd'), quarantine.relation)
+	LOOP
+		PERFORM tenantguard.make_quarantine(quarantine.relation);
+		PERFORM tenantguard.require_unreferenced(quarantine.relation, found.member, found.place);
+		EXECUTE pg_catalog.format(
+			'WITH gone AS (DELETE FROM %s AS t WHERE t.tableoid = $1 AND t.ctid = $2 RETURNING t.*) '
+			'INSERT INTO %s (quarantined_at, problem, tenants, %s) SELECT pg_catalog.now(), $3, $4, %s FROM gone',
+			quarantine.relation, tenantguard.quarantine_table(quarantine.relation),
+			(SELECT pg_catalog.string_agg(pg_catalog.quote_ident('row_' || a.attname), ', ' ORDER BY a.attnum)
+				FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = quarantine.relation AND a.attnum > 0 AND NOT a.attisdropped),
+			(SELECT pg_catalog.string_agg('gone.' || pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum)
+				FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = quarantine.relation AND a.attnum > 0 AND NOT a.attisdropped))
+			USING found.member, found.place, found.problem, found.tenants;
+		RETURN QUERY SELECT found.row_key, found.problem, found.tenants;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.quarantine(regclass) IS
+	'Moves the rows that disagreements() lists to a table beside this one, NAME_quarantine, which is guarded so that no tenant sees them. Rows that refer to them stop it: 23503, quarantine those first. Returns the rows moved. Raises 42501 for a caller who is not the owner or has no bypass.';
+
+CREATE FUNCTION tenantguard.release_quarantine(relation regclass)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	source		text := tenantguard.quarantine_table(relation);
+	carried		name := tenantguard.carried_name(relation);
+	targets		text;
+	columns		text;
+	place		tid;
+	problem		text;
+	released	bigint := 0;
+	held		bigint := 0;
+BEGIN
+	PERFORM tenantguard.require_table(relation);
+	PERFORM tenantguard.require_bypass(pg_catalog.format('release rows of table %s', relation));
+	IF pg_catalog.to_regclass(source) IS NULL THEN
+		RETURN 0;
+	END IF;
+	-- The carried column is filled from the parents anew.
+	SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum),
+		pg_catalog.string_agg(pg_catalog.quote_ident('row_' || a.attname), ', ' ORDER BY a.attnum)
+	INTO targets, columns
+	FROM pg_catalog.pg_attribute AS a
+	JOIN pg_catalog.pg_attribute AS q ON q.attrelid = pg_catalog.to_regclass(source) AND q.attname = 'row_' || a.attname AND NOT q.attisdropped
+	WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+		AND a.attgenerated = '' AND a.attname IS DISTINCT FROM carried;
+	FOR place IN EXECUTE pg_catalog.format('SELECT q.ctid FROM %s AS q', source) LOOP
+		BEGIN
+			EXECUTE pg_catalog.format('INSERT INTO %s AS t (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS q WHERE q.ctid = $1 '
+				'RETURNING (SELECT p.problem FROM tenantguard.row_problem(t) AS p)',
+				relation, targets, columns, source) INTO problem USING place;
+			EXECUTE 'SET CONSTRAINTS ALL IMMEDIATE';
+			IF problem IS NOT NULL THEN
+				RAISE foreign_key_violation;
+			END IF;
+			EXECUTE pg_catalog.format('DELETE FROM %s AS q WHERE q.ctid = $1', source) USING place;
+			released := released + 1;
+		EXCEPTION WHEN foreign_key_violation OR not_null_violation THEN
+			held := held + 1;
+		END;
+	END LOOP;
+	IF held > 0 THEN
+		RAISE NOTICE '% stay in quarantine', CASE held WHEN 1 THEN '1 row has to' ELSE held || ' rows have to' END
+			USING DETAIL = 'Their parents are still missing, or belong to different tenants.',
+				HINT = pg_catalog.format('Look at %s, and mend the parents or the row_ columns.', source);
+	END IF;
+	RETURN released;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.release_quarantine(regclass) IS
+	'Moves rows back from the quarantine of a table, with a tenant column that is filled anew; those that still have no parent, or parents of different tenants, stay. Returns how many were moved. Raises 42501 for a caller who is not the owner or has no bypass.';
+
+-- The switch.
+
+CREATE FUNCTION tenantguard.run_briefly(statement text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- Whoever waits for a strong lock lets nobody pass: better not for long.
+	FOR attempt IN 1 .. 10 LOOP
+		BEGIN
+			PERFORM pg_catalog.set_config('lock_timeout', '1s', true);
+			EXECUTE statement;
+			PERFORM pg_catalog.set_config('lock_timeout', '0', true);
+			RETURN;
+		EXCEPTION WHEN lock_not_available THEN
+			IF attempt = 10 THEN
+				RAISE;
+			END IF;
+		END;
+		PERFORM pg_catalog.pg_sleep(attempt * 0.2);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.run_briefly(text) IS
+	'Runs a statement that takes a strong lock for a moment: waits for it one second at most, ten times with pauses between. Raises 55P03 after the last.';
+
+CREATE FUNCTION tenantguard.require_agreement(relation regclass)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found	text;
+BEGIN
+	SELECT pg_catalog.string_agg(pg_catalog.format('%s: %s', d.row_key, d.problem), '; ') INTO found
+	FROM (SELECT * FROM tenantguard.disagreements(require_agreement.relation) LIMIT 3) AS d;
+	IF found IS NOT NULL THEN
+		RAISE EXCEPTION 'rows of table % disagree with their parents', relation
+			USING ERRCODE = '23503',
+				DETAIL = pg_catalog.format('Found: %s.', found),
+				HINT = pg_catalog.format('See SELECT * FROM tenantguard.disagreements(%1$L); mend the rows, or use SELECT * FROM tenantguard.quarantine(%1$L).', relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.require_agreement(regclass) IS
+	'Returns when disagreements() lists nothing; otherwise raises 23503 with the first three rows.';
+
+CREATE FUNCTION tenantguard.finish_step(relation regclass, build_index boolean)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	carried		tenantguard.carried_column := tenantguard.require_carried(relation);
+	att			pg_catalog.pg_attribute;
+	columns		text;
+	proof		pg_catalog.pg_constraint;
+BEGIN
+	PERFORM tenantguard.require_bypass(pg_catalog.format('switch table %s to its tenant column', relation));
+	IF carried.state = 'kept' THEN
+		RETURN false;
+	ELSIF carried.state <> 'filled' THEN
+		RAISE EXCEPTION 'column "%" of table % is not filled', carried.column_name, relation
+			USING ERRCODE = '55000',
+				DETAIL = pg_catalog.format('Found: its state is "%s".', carried.state),
+				HINT = pg_catalog.format('Use CALL tenantguard.backfill_tenant_column(%L).', relation);
+	END IF;
+	SELECT a.* INTO STRICT att
+	FROM pg_catalog.pg_attribute AS a
+	WHERE a.attrelid = relation AND a.attname = carried.column_name AND NOT a.attisdropped;
+
+	IF NOT EXISTS (
+		SELECT 1 FROM pg_catalog.pg_index AS i
+		WHERE i.indrelid = relation AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = att.attnum
+	) THEN
+		SELECT pg_catalog.string_agg(c.name, ', ') INTO columns
+		FROM (
+			SELECT pg_catalog.quote_ident(carried.column_name) AS name
+			UNION ALL
+			(SELECT pg_catalog.quote_ident(u.name)
+			FROM (SELECT l.columns FROM tenantguard.link AS l WHERE l.relid = relation
+				ORDER BY l.type_column IS NOT NULL, l.columns LIMIT 1) AS l
+			CROSS JOIN LATERAL pg_catalog.unnest(l.columns) WITH ORDINALITY AS u (name, place)
+			ORDER BY u.place)
+		) AS c;
+		IF build_index IS NOT TRUE THEN
+			RAISE EXCEPTION 'no index of table % begins with column "%"', relation, carried.column_name
+				USING ERRCODE = '55000',
+					DETAIL = 'Every query of a tenant would read the rows of all. An index that keeps nobody from writing cannot be built inside a procedure.',
+					HINT = pg_catalog.format(CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c WHERE c.oid = relation AND c.relkind = 'p')
+						THEN 'Use CREATE INDEX ON %s (%s), and call again; for a table that is written to, first CREATE INDEX CONCURRENTLY on each partition.'
+						ELSE 'Use CREATE INDEX CONCURRENTLY ON %s (%s), and call again; or build_index => true where writers may wait.' END,
+						relation, columns);
+		END IF;
+		EXECUTE pg_catalog.format('CREATE INDEX ON %s (%s)', relation, columns);
+		RETURN true;
+	END IF;
+
+	IF NOT att.attnotnull THEN
+		SELECT c.* INTO proof
+		FROM pg_catalog.pg_constraint AS c
+		WHERE c.conrelid = relation AND c.conname = 'tenantguard_has_tenant' AND c.contype = 'c';
+		IF NOT FOUND THEN
+			PERFORM tenantguard.require_agreement(relation);
+			PERFORM tenantguard.run_briefly(pg_catalog.format(
+				'ALTER TABLE %s ADD CONSTRAINT tenantguard_has_tenant CHECK (%I IS NOT NULL) NOT VALID', relation, carried.column_name));
+		ELSIF NOT proof.convalidated THEN
+			EXECUTE pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT tenantguard_has_tenant', relation);
+		ELSE
+			PERFORM tenantguard.run_briefly(pg_catalog.format(
+				'ALTER TABLE %s ALTER COLUMN %I SET NOT NULL, DROP CONSTRAINT tenantguard_has_tenant', relation, carried.column_name));
+		END IF;
+		RETURN true;
+	END IF;
+
+	PERFORM tenantguard.require_agreement(relation);
+	PERFORM tenantguard.run_briefly(pg_catalog.format('SELECT tenantguard.protect(%L, %L)', relation, carried.column_name));
+	PERFORM tenantguard.note_carried(relation, '{"state": "kept"}');
+	-- The column decides from now on where others are carried through this table.
+	PERFORM tenantguard.run_briefly(s.*)
+	FROM tenantguard.carry_statements(relation, carried.column_name) AS s;
+	RETURN false;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.finish_step(regclass, boolean) IS
+	'The next step of finish_tenant_column(); returns whether another one follows. Raises 55000 for a column that is not filled or has no index, 23503 where rows disagree, 42501 for a caller who is not the owner or has no bypass.';
+
+CREATE PROCEDURE tenantguard.finish_tenant_column(relation regclass, build_index boolean DEFAULT false)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	more	boolean;
+BEGIN
+	LOOP
+		more := tenantguard.finish_step(relation, build_index);
+		COMMIT;
+		EXIT WHEN NOT more;
+	END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE tenantguard.finish_tenant_column(regclass, boolean) IS
+	'Verifies the column that add_tenant_column() added, makes it NOT NULL without a long lock and guards the table by it (mode tenant); the links stay, and the triggers keep the column right. In steps that are committed one by one; called again, it goes on. An index has to be there, or is built when build_index says so, which keeps writers waiting. Needs a bypass that lasts beyond a transaction. Raises 23503 where rows disagree with their parents, 55000 for a column that is not filled or not indexed, 42501 for a caller who is not the owner or has no bypass.';

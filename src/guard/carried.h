@@ -1,0 +1,30 @@
+/*
+ * carried.h
+ *	  A tenant column that is carried from the parent.
+ */
+#ifndef TGUARD_CARRIED_H
+#define TGUARD_CARRIED_H
+
+#include "guard/owner.h"
+#include "utils/rel.h"
+
+/* Does the stored row agree with all of its parents?  Errors where not. */
+extern void tguard_carried_check(Relation relation, TupleTableSlot *row);
+
+/*
+ * Take everything below a row to another tenant: "row" is the new version of
+ * a row of the relation.  Each relation that carries the tenant of it, also
+ * through relations that do not, is updated.
+ */
+extern void tguard_cascade(Relation relation, TupleTableSlot *row,
+						   const RowOwner *owner);
+
+/*
+ * Does a cascade run?  Then the row is checked when the transaction ends:
+ * until then one parent may have moved and another has not.
+ */
+extern bool tguard_cascade_postpones(Relation relation, TupleTableSlot *row);
+
+extern void tguard_cascade_init(void);
+
+#endif							/* TGUARD_CARRIED_H */

@@ -1,0 +1,84 @@
+/*
+ * owner.h
+ *	  Whose is a row, by the links that lead from it to its tenant?
+ */
+#ifndef TGUARD_OWNER_H
+#define TGUARD_OWNER_H
+
+#include "executor/tuptable.h"
+#include "relations/links.h"
+#include "tenant/identity.h"
+
+/* A link made ready to look for parents. */
+typedef struct CarriedLink
+{
+	RelationLink *link;
+	int			key_count;
+	bool		checked;		/* the server checks a foreign key, ... */
+	bool		deferrable;		/* ... perhaps only at the transaction's end */
+	List	   *targets;		/* of ProbeTarget (owner.c) */
+} CarriedLink;
+
+/* What is known of a relation that has links. */
+typedef struct CarriedRelation
+{
+	Oid			relid;			/* hash key */
+	bool		valid;
+	List	   *links;			/* of CarriedLink */
+	bool		whole;			/* no link has lost a column */
+	AttrNumber	column;			/* its own tenant column; 0: it has none */
+	TenantKeyKind kind;
+	List	   *depends;		/* OIDs whose change makes this invalid */
+	MemoryContext context;
+} CarriedRelation;
+
+/*
+ * The links of a relation, and the column that add_tenant_column() gave it.
+ * Never NULL, valid until the transaction ends.
+ */
+extern const CarriedRelation *tguard_carried(Oid relid);
+
+/* What the links of a row say. */
+typedef struct RowOwner
+{
+	int			links;			/* how many speak: no column is NULL */
+	bool		missing;		/* one leads to no row, or to nobody's */
+	bool		shared;			/* one leads to a row that all tenants read */
+	bool		several;		/* they lead to different tenants */
+	bool		known;			/* the first tenant found, ... */
+	TenantKeyKind kind;
+	Datum		value;			/* ... in the current memory context */
+	bool		collect;		/* wanted: every tenant as text, once */
+	List	   *tenants;
+} RowOwner;
+
+/*
+ * Ask one link, or all links of a relation's row, and add what they say.
+ * "lock" keeps each parent's owner from changing until the transaction ends.
+ * The parents are read as they are: neither filter nor privilege applies, so
+ * callers show nothing of it to a tenant.
+ */
+extern bool tguard_owner_ask(const CarriedLink *link, TupleTableSlot *row,
+							 bool lock, RowOwner *owner);
+extern void tguard_owner_ask_all(const CarriedRelation *relation,
+								 TupleTableSlot *row, bool lock,
+								 RowOwner *owner);
+
+/* The same for a row that may have a tenant column of its own. */
+extern void tguard_owner_of_row(Oid relid, TupleTableSlot *row, bool lock,
+								RowOwner *owner);
+
+/* Are two keys, perhaps of different types, one tenant's? */
+extern bool tguard_owner_same(TenantKeyKind kind, Datum value,
+							  TenantKeyKind other_kind, Datum other);
+
+/* A key as one of another type.  Error 22023 where it spells none. */
+extern Datum tguard_owner_convert(TenantKeyKind kind, Datum value,
+								  TenantKeyKind to);
+
+/* The relation's name and those above it: what a trigger on a leaf belongs to. */
+extern List *tguard_owner_ancestors(Oid relid);
+
+extern void tguard_owner_init(void);
+
+#endif							/* TGUARD_OWNER_H */
