@@ -332,7 +332,10 @@ BEGIN
 	IF recorded.mode IS DISTINCT FROM 'shared' OR mode IS DISTINCT FROM 'shared' THEN
 		RETURN QUERY SELECT s.* FROM tenantguard.drop_policy_statements(relation) AS s;
 	END IF;
-	IF recorded.mode = 'derived' THEN
+	IF (tenantguard.carried_record(relation)).relid IS NOT NULL THEN
+		RETURN NEXT pg_catalog.format('SELECT tenantguard.release_carried(%L)', relation);
+	END IF;
+	IF recorded.mode = 'derived' OR (tenantguard.carried_record(relation)).relid IS NOT NULL THEN
 		RETURN QUERY
 			SELECT pg_catalog.format('SELECT tenantguard.forget_links(%L)', f.member::regclass)
 			FROM tenantguard.table_family(relation) AS f

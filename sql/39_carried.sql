@@ -524,6 +524,38 @@ $$;
 COMMENT ON FUNCTION tenantguard.add_tenant_column(regclass, name, boolean) IS
 	'Gives a derived table a tenant column, nullable and without a rewrite, and the triggers that fill it for new rows and keep it right; the table stays guarded by its links until finish_tenant_column(). Named and typed like the tenant column above, unless a name is given; a column that exists is taken if it is named. Says first what may notice the column. Returns the statements it ran, with dry_run those it would run; none when nothing is missing. Raises 42501 for a caller who is not the owner or has no bypass, 22023 for a table that is not derived.';
 
+CREATE FUNCTION tenantguard.release_carried(relation regclass)
+RETURNS SETOF text
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT r.* FROM tenantguard.run_statements(ARRAY(
+		SELECT s.statement
+		FROM (
+			SELECT 1 AS step, pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass) AS statement
+			FROM tenantguard.table_family(release_carried.relation) AS f
+			JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = f.member AND t.tgparentid = 0
+				AND t.tgname IN ('tenantguard_carry', 'tenantguard_carried')
+			UNION ALL
+			-- those of the parents, unless others are carried through them
+			SELECT 2, pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass)
+			FROM tenantguard.owner_relations(release_carried.relation) AS o
+			CROSS JOIN LATERAL tenantguard.table_family(o.ancestor) AS f
+			JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = f.member AND t.tgparentid = 0
+				AND t.tgname IN ('tenantguard_hold', 'tenantguard_follow')
+			WHERE NOT EXISTS (
+				SELECT 1
+				FROM tenantguard.carried_column AS c
+				CROSS JOIN LATERAL tenantguard.owner_relations(c.relid) AS other
+				WHERE c.relid <> release_carried.relation AND other.ancestor = o.ancestor)
+			UNION ALL
+			SELECT 3, pg_catalog.format('SELECT tenantguard.forget_carried(%L)', release_carried.relation)
+		) AS s
+		ORDER BY s.step, s.statement)) AS r
+$$;
+COMMENT ON FUNCTION tenantguard.release_carried(regclass) IS
+	'Takes the triggers and the record from a table with a carried column; the column stays. Returns the statements it ran.';
+
 CREATE FUNCTION tenantguard.drop_tenant_column(relation regclass)
 RETURNS SETOF text
 LANGUAGE plpgsql VOLATILE ROWS 8
@@ -540,30 +572,9 @@ BEGIN
 				HINT = 'Use SELECT tenantguard.unprotect() and SELECT tenantguard.derive() under a bypass to guard it by its links again.';
 	END IF;
 	PERFORM tenantguard.require_bypass(pg_catalog.format('drop the tenant column of table %s', relation));
-	RETURN QUERY SELECT r.* FROM tenantguard.run_statements(ARRAY(
-		SELECT s.statement
-		FROM (
-			SELECT 1 AS step, pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass) AS statement
-			FROM tenantguard.table_family(relation) AS f
-			JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = f.member AND t.tgparentid = 0
-				AND t.tgname IN ('tenantguard_carry', 'tenantguard_carried')
-			UNION ALL
-			SELECT 2, pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass)
-			FROM tenantguard.owner_relations(relation) AS o
-			CROSS JOIN LATERAL tenantguard.table_family(o.ancestor) AS f
-			JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = f.member AND t.tgparentid = 0
-				AND t.tgname IN ('tenantguard_hold', 'tenantguard_follow')
-			WHERE NOT EXISTS (
-				SELECT 1
-				FROM tenantguard.carried_column AS c
-				CROSS JOIN LATERAL tenantguard.owner_relations(c.relid) AS other
-				WHERE c.relid <> relation AND other.ancestor = o.ancestor)
-			UNION ALL
-			SELECT 3, pg_catalog.format('SELECT tenantguard.forget_carried(%L)', relation)
-			UNION ALL
-			SELECT 4, pg_catalog.format('ALTER TABLE %s DROP COLUMN %I', relation, carried.column_name)
-		) AS s
-		ORDER BY s.step, s.statement)) AS r;
+	RETURN QUERY SELECT r.* FROM tenantguard.release_carried(relation) AS r;
+	RETURN QUERY SELECT r.* FROM tenantguard.run_statements(ARRAY[
+		pg_catalog.format('ALTER TABLE %s DROP COLUMN %I', relation, carried.column_name)]) AS r;
 END
 $$;
 COMMENT ON FUNCTION tenantguard.drop_tenant_column(regclass) IS
@@ -819,6 +830,25 @@ $$;
 COMMENT ON FUNCTION tenantguard.key_expression(regclass, text) IS
 	'An expression for the primary key of a row as jsonb; its place in the table where it has none.';
 
+CREATE FUNCTION tenantguard.require_doubtful(relation regclass, what text)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM tenantguard.require_table(require_doubtful.relation);
+	PERFORM tenantguard.require_bypass(pg_catalog.format('%s table %s', what, relation));
+	IF NOT EXISTS (SELECT 1 FROM tenantguard.link AS l WHERE l.relid = require_doubtful.relation) THEN
+		RAISE EXCEPTION 'table % has no links to parents', relation
+			USING ERRCODE = '22023',
+				DETAIL = 'Nothing says where the tenant of a row comes from.',
+				HINT = pg_catalog.format('Use SELECT tenantguard.derive(%L).', relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.require_doubtful(regclass, text) IS
+	'Returns when the caller owns the table, holds a bypass and the table has links. Raises 42501 or 22023 otherwise.';
+
 CREATE FUNCTION tenantguard.disagreements(relation regclass)
 RETURNS TABLE (row_key jsonb, problem text, tenants text[])
 LANGUAGE plpgsql STABLE
@@ -826,14 +856,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	PERFORM tenantguard.require_table(disagreements.relation);
-	PERFORM tenantguard.require_bypass(pg_catalog.format('look for disagreements in table %s', disagreements.relation));
-	IF NOT EXISTS (SELECT 1 FROM tenantguard.link AS l WHERE l.relid = disagreements.relation) THEN
-		RAISE EXCEPTION 'table % has no links to parents', disagreements.relation
-			USING ERRCODE = '22023',
-				DETAIL = 'Nothing says where the tenant of a row comes from.',
-				HINT = pg_catalog.format('Use SELECT tenantguard.derive(%L).', disagreements.relation);
-	END IF;
+	PERFORM tenantguard.require_doubtful(disagreements.relation, 'look for disagreements in');
 	RETURN QUERY EXECUTE pg_catalog.format(
 		'SELECT %s, p.problem, p.tenants FROM %s AS t CROSS JOIN LATERAL tenantguard.row_problem(t) AS p WHERE p.problem IS NOT NULL',
 		tenantguard.key_expression(disagreements.relation, 't'), disagreements.relation);
@@ -934,8 +957,7 @@ AS $$
 DECLARE
 	found	record;
 BEGIN
-	PERFORM tenantguard.disagreements(quarantine.relation) LIMIT 0;
-	PERFORM tenantguard.require_bypass(pg_catalog.format('quarantine rows of table %s', quarantine.relation));
+	PERFORM tenantguard.require_doubtful(quarantine.relation, 'quarantine rows of');
 	FOR found IN EXECUTE pg_catalog.format(
 		'SELECT d.tableoid AS member, d.ctid AS place, %s AS row_key, p.problem, p.tenants FROM (SELECT t.*, t.tableoid, t.ctid, t AS whole FROM %s AS t) AS d '
 		'CROSS JOIN LATERAL tenantguard.row_problem(d.whole) AS p WHERE p.problem IS NOT NULL',

@@ -120,10 +120,12 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.own_trigger_columns(oid, name),
 	tenantguard.owner_relations(regclass),
 	tenantguard.quarantine_table(regclass),
+	tenantguard.release_carried(regclass),
 	tenantguard.remark_consumers(regclass),
 	tenantguard.require_agreement(regclass),
 	tenantguard.require_bypass(text),
 	tenantguard.require_carried(regclass),
+	tenantguard.require_doubtful(regclass, text),
 	tenantguard.require_unreferenced(regclass, oid, tid),
 	tenantguard.row_problem(record),
 	tenantguard.run_briefly(text)

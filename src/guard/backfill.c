@@ -343,6 +343,12 @@ tenantguard_row_problem(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	carried = tguard_carried(relid);
+	if (carried->links == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relation \"%s\" has no links to parents",
+						get_rel_name(relid)),
+				 errhint("Use SELECT tenantguard.derive().")));
 	tguard_owner_ask_all(carried, row, false, &owner);
 	problem = problem_of(carried, &owner, row);
 	nulls[0] = problem == NULL;
@@ -380,7 +386,8 @@ run_as_extension(const char *sql, Oid relid, Datum changes, int expected)
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
 						   security | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
-	if (SPI_execute_with_args(sql, 2, types, values, NULL, false, 0) != expected)
+	if (SPI_execute_with_args(sql, changes == (Datum) 0 ? 1 : 2, types, values,
+							  NULL, false, 0) != expected)
 		elog(ERROR, "could not write the record of a carried column");
 	SPI_finish();
 	SetUserIdAndSecContext(user, security); /* an error restores it, too */
@@ -434,7 +441,7 @@ tenantguard_forget_carried(PG_FUNCTION_ARGS)
 	demand_owner(relid);
 	demand_no_tenant(relid);
 	run_as_extension("DELETE FROM tenantguard.carried_column AS c "
-					 "WHERE c.relid OPERATOR(pg_catalog.=) $1 AND $2 IS NULL",
-					 relid, (Datum) 0, SPI_OK_DELETE);
+					 "WHERE c.relid OPERATOR(pg_catalog.=) $1", relid,
+					 (Datum) 0, SPI_OK_DELETE);
 	PG_RETURN_VOID();
 }

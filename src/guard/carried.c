@@ -31,13 +31,16 @@
 #include "fmgr.h"
 #include "guard/carried.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "relations/cache.h"
 #include "tcop/tcopprot.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 /* The tenant that binds what is written right now; NULL where none does. */
@@ -128,6 +131,26 @@ column_values(Relation relation, List *columns, TupleTableSlot *row)
 	return values.data;
 }
 
+/* Would the server show the key?  As ri_ReportViolation() decides it. */
+static bool
+shows_key(Relation relation, List *columns)
+{
+	Oid			relid = RelationGetRelid(relation);
+	ListCell   *lc;
+
+	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+		return false;
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	foreach(lc, columns)
+	{
+		if (pg_attribute_aclcheck(relid, lfirst_int(lc), GetUserId(),
+								  ACL_SELECT) != ACLCHECK_OK)
+			return false;
+	}
+	return true;
+}
+
 /*
  * The same words whether the parent is another tenant's or not there at all:
  * where there is a foreign key, those of its own check.
@@ -147,8 +170,11 @@ refuse_parent(Relation relation, const RelationLink *link, TupleTableSlot *row)
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 				 errmsg("insert or update on table \"%s\" violates foreign key constraint \"%s\"",
 						RelationGetRelationName(relation), constraint),
+				 shows_key(relation, link->columns) ?
 				 errdetail("Key (%s)=(%s) is not present in table \"%s\".",
 						   names, column_values(relation, link->columns, row),
+						   get_rel_name(link->parent)) :
+				 errdetail("Key is not present in table \"%s\".",
 						   get_rel_name(link->parent)),
 				 errtableconstraint(relation, constraint)));
 	}

@@ -25,6 +25,7 @@
 #include "guard/integrity.h"
 #include "guard/new_relation.h"
 #include "guard/own_objects.h"
+#include "guard/owner.h"
 #include "guard/privileges.h"
 #include "guard/roles.h"
 #include "guard/stored_settings.h"
@@ -130,6 +131,7 @@ tguard_rule_drop_relation(Oid relid)
 	if (ext == NULL || get_rel_namespace(relid) == ext->schema)
 		return;
 	tguard_links_remove(relid, true);
+	tguard_carried_remove(relid);
 	relation = tguard_relation(relid);
 	if (relation->mode == RELATION_UNGUARDED && !relation->own)
 		return;

@@ -24,6 +24,7 @@
 #include "access/xact.h"
 #include "base/compat.h"
 #include "base/extension.h"
+#include "catalog/indexing.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
 #include "guard/owner.h"
@@ -96,6 +97,30 @@ read_column_name(Oid relid)
 	systable_endscan(scan);
 	table_close(table, AccessShareLock);
 	return result;
+}
+
+void
+tguard_carried_remove(Oid relid)
+{
+	Relation	table;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (tguard_extension() == NULL)
+		return;
+	table = table_open(get_relname_relid("carried_column",
+										 tguard_extension()->schema),
+					   RowExclusiveLock);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(table, tguard_primary_key(table), true, NULL,
+							  1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		CatalogTupleDelete(table, &tuple->t_self);
+	systable_endscan(scan);
+	table_close(table, NoLock);
 }
 
 /* Once it is guarded by the column, the record follows the column's name. */

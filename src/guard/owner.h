@@ -38,6 +38,9 @@ typedef struct CarriedRelation
  */
 extern const CarriedRelation *tguard_carried(Oid relid);
 
+/* Remove the record of a dropped relation's column, if it has one. */
+extern void tguard_carried_remove(Oid relid);
+
 /* What the links of a row say. */
 typedef struct RowOwner
 {
@@ -76,7 +79,7 @@ extern bool tguard_owner_same(TenantKeyKind kind, Datum value,
 extern Datum tguard_owner_convert(TenantKeyKind kind, Datum value,
 								  TenantKeyKind to);
 
-/* The relation's name and those above it: what a trigger on a leaf belongs to. */
+/* A relation and those that it is a partition or a child of, itself first. */
 extern List *tguard_owner_ancestors(Oid relid);
 
 extern void tguard_owner_init(void);

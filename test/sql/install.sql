@@ -40,9 +40,11 @@ SELECT obj_description('tenantguard'::regnamespace, 'pg_namespace') IS NOT NULL 
 
 -- Every function that looks names up has its search_path pinned, with
 -- pg_temp last. C functions look nothing up by name, and a body that was
--- parsed when it was created (any_row) holds what it found then.
+-- parsed when it was created (any_row) holds what it found then. A procedure
+-- that commits can have none: it calls two functions by their full names.
 SELECT p.oid::regprocedure FROM pg_proc AS p JOIN member AS m ON m.objid = p.oid JOIN pg_language AS l ON l.oid = p.prolang
-WHERE l.lanname <> 'c' AND p.prosqlbody IS NULL AND NOT COALESCE('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false);
+WHERE l.lanname <> 'c' AND p.prosqlbody IS NULL AND p.prokind <> 'p' AND NOT COALESCE('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false);
+SELECT p.oid::regprocedure AS commits FROM pg_proc AS p JOIN member AS m ON m.objid = p.oid WHERE p.prokind = 'p' ORDER BY 1;
 -- None runs with the rights of its owner.
 SELECT p.oid::regprocedure FROM pg_proc AS p JOIN member AS m ON m.objid = p.oid WHERE p.prosecdef;
 -- Only what policies call is LEAKPROOF.
