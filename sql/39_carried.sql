@@ -830,40 +830,53 @@ $$;
 COMMENT ON FUNCTION tenantguard.key_expression(regclass, text) IS
 	'An expression for the primary key of a row as jsonb; its place in the table where it has none.';
 
-CREATE FUNCTION tenantguard.require_doubtful(relation regclass, what text)
-RETURNS void
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	PERFORM tenantguard.require_table(require_doubtful.relation);
-	PERFORM tenantguard.require_bypass(pg_catalog.format('%s table %s', what, relation));
-	IF NOT EXISTS (SELECT 1 FROM tenantguard.link AS l WHERE l.relid = require_doubtful.relation) THEN
-		RAISE EXCEPTION 'table % has no links to parents', relation
-			USING ERRCODE = '22023',
-				DETAIL = 'Nothing says where the tenant of a row comes from.',
-				HINT = pg_catalog.format('Use SELECT tenantguard.derive(%L).', relation);
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION tenantguard.require_doubtful(regclass, text) IS
-	'Returns when the caller owns the table, holds a bypass and the table has links. Raises 42501 or 22023 otherwise.';
-
-CREATE FUNCTION tenantguard.disagreements(relation regclass)
+CREATE FUNCTION tenantguard.disagreements_by_links(relation regclass)
 RETURNS TABLE (row_key jsonb, problem text, tenants text[])
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	PERFORM tenantguard.require_doubtful(disagreements.relation, 'look for disagreements in');
 	RETURN QUERY EXECUTE pg_catalog.format(
 		'SELECT %s, p.problem, p.tenants FROM %s AS t CROSS JOIN LATERAL tenantguard.row_problem(t) AS p WHERE p.problem IS NOT NULL',
-		tenantguard.key_expression(disagreements.relation, 't'), disagreements.relation);
+		tenantguard.key_expression(disagreements_by_links.relation, 't'), disagreements_by_links.relation);
+END
+$$;
+COMMENT ON FUNCTION tenantguard.disagreements_by_links(regclass) IS
+	'disagreements() of a table whose links are recorded.';
+
+CREATE FUNCTION tenantguard.disagreements(relation regclass)
+RETURNS TABLE (row_key jsonb, problem text, tenants text[])
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	found	jsonb;
+BEGIN
+	PERFORM tenantguard.require_table(disagreements.relation);
+	PERFORM tenantguard.require_bypass(pg_catalog.format('look for disagreements in table %s', disagreements.relation));
+	IF EXISTS (SELECT 1 FROM tenantguard.recorded_links(disagreements.relation)) THEN
+		RETURN QUERY SELECT d.* FROM tenantguard.disagreements_by_links(disagreements.relation) AS d;
+		RETURN;
+	END IF;
+
+	-- What derive() would record is recorded for as long as it takes.
+	PERFORM tenantguard.require_links(disagreements.relation, NULL);
+	BEGIN
+		PERFORM tenantguard.record_link(disagreements.relation, p.columns, p.parent, p.parent_columns, NULL, NULL)
+		FROM tenantguard.possible_links(disagreements.relation) AS p;
+		found := (SELECT pg_catalog.jsonb_agg(d) FROM tenantguard.disagreements_by_links(disagreements.relation) AS d);
+		RAISE EXCEPTION USING ERRCODE = 'TG001', MESSAGE = 'the links are taken back';
+	EXCEPTION WHEN SQLSTATE 'TG001' THEN
+		NULL;
+	END;
+	RETURN QUERY SELECT d.row_key, d.problem, d.tenants
+	FROM pg_catalog.jsonb_to_recordset(found) AS d (row_key jsonb, problem text, tenants text[]);
 END
 $$;
 COMMENT ON FUNCTION tenantguard.disagreements(regclass) IS
-	'The rows of a table with links whose tenant is in doubt: no parent (no link speaks, or one leads to a row that is not there or is nobody''s), parents of different tenants, column disagrees; with their primary key and the tenants that were found. Reads the whole table, as the caller. Raises 42501 for a caller who is not the owner or has no bypass, 22023 for a table without links.';
+	'The rows of a table with links whose tenant is in doubt: no parent (no link speaks, or one leads to a row that is not there or is nobody''s), parents of different tenants, column disagrees; with their primary key and the tenants that were found. Of a table that is not derived yet, by the links that derive() would record. Reads the whole table. Raises 42501 for a caller who is not the owner or has no bypass, 22023 for a table without links.';
 
 CREATE FUNCTION tenantguard.quarantine_table(relation regclass)
 RETURNS text
@@ -957,7 +970,14 @@ AS $$
 DECLARE
 	found	record;
 BEGIN
-	PERFORM tenantguard.require_doubtful(quarantine.relation, 'quarantine rows of');
+	PERFORM tenantguard.require_table(quarantine.relation);
+	PERFORM tenantguard.require_bypass(pg_catalog.format('quarantine rows of table %s', quarantine.relation));
+	IF NOT EXISTS (SELECT 1 FROM tenantguard.recorded_links(quarantine.relation)) THEN
+		RAISE EXCEPTION 'table % has no links to parents', quarantine.relation
+			USING ERRCODE = '22023',
+				DETAIL = 'Nothing says where the tenant of a row comes from.',
+				HINT = pg_catalog.format('Use SELECT tenantguard.derive(%L).', quarantine.relation);
+	END IF;
 	FOR found IN EXECUTE pg_catalog.format(
 		'SELECT d.tableoid AS member, d.ctid AS place, %s AS row_key, p.problem, p.tenants FROM (SELECT t.*, t.tableoid, t.ctid, t AS whole FROM %s AS t) AS d '
 		'CROSS JOIN LATERAL tenantguard.row_problem(d.whole) AS p WHERE p.problem IS NOT NULL',
@@ -1065,7 +1085,7 @@ COMMENT ON FUNCTION tenantguard.run_briefly(text) IS
 
 CREATE FUNCTION tenantguard.require_agreement(relation regclass)
 RETURNS void
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

@@ -108,6 +108,7 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.carry_tenant(),
 	tenantguard.carry_trigger_statements(regclass),
 	tenantguard.check_carried(),
+	tenantguard.disagreements_by_links(regclass),
 	tenantguard.finish_step(regclass, boolean),
 	tenantguard.follow_owner(),
 	tenantguard.follow_statements(regclass),
@@ -125,7 +126,6 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.require_agreement(regclass),
 	tenantguard.require_bypass(text),
 	tenantguard.require_carried(regclass),
-	tenantguard.require_doubtful(regclass, text),
 	tenantguard.require_unreferenced(regclass, oid, tid),
 	tenantguard.row_problem(record),
 	tenantguard.run_briefly(text)

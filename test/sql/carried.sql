@@ -23,6 +23,18 @@ INSERT INTO reactions (comment_id, sign) SELECT g, '+' FROM generate_series(1, 1
 SELECT count(*) > 0 AS adopted FROM tenantguard.adopt_registry('orgs', 'id');
 SELECT count(*) > 0 AS guarded FROM tenantguard.protect('projects');
 SELECT count(*) > 0 AS guarded FROM tenantguard.derive('tasks');
+-- Before anything is switched on: rows in doubt, by the links there would be.
+INSERT INTO comments (id, task_id, project_id) VALUES (9001, 1, 1), (9002, NULL, NULL), (9003, 1, 2);
+BEGIN; DO $d$ BEGIN PERFORM tenantguard.begin_bypass('look'); END $d$;
+SELECT * FROM tenantguard.disagreements('comments') ORDER BY row_key;
+SELECT count(*) AS links FROM tenantguard.links WHERE relation = 'comments'::regclass;
+SELECT * FROM tenantguard.quarantine('comments');
+ROLLBACK;
+BEGIN; DO $d$ BEGIN PERFORM tenantguard.begin_bypass('look'); END $d$;
+SELECT * FROM tenantguard.disagreements('orgs');
+ROLLBACK;
+SELECT * FROM tenantguard.disagreements('comments');
+DELETE FROM comments WHERE id > 9000;
 SET client_min_messages = error;
 SELECT count(*) > 0 AS guarded FROM tenantguard.derive('comments');
 SELECT count(*) > 0 AS guarded FROM tenantguard.derive('reactions');
