@@ -80,13 +80,19 @@ CREATE FUNCTION tenantguard.note_carried(relation regclass, changes jsonb) RETUR
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'tenantguard_note_carried';
 COMMENT ON FUNCTION tenantguard.note_carried(regclass, jsonb) IS
-	'Writes the record of a carried column: values for columns of carried_column, by name. Raises 42501 for a caller who is not the owner, and while a tenant is set.';
+	'Writes the record of a carried column: values for columns of carried_column, by name. Raises 42501 for a caller who is not the owner or has no bypass.';
+
+CREATE FUNCTION tenantguard.pause_carried(relation regclass, paused boolean) RETURNS boolean
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenantguard_pause_carried';
+COMMENT ON FUNCTION tenantguard.pause_carried(regclass, boolean) IS
+	'Pauses a backfill that is under way, or lets it go on; returns whether there was one. Raises 42501 for a caller who is not the owner, and while a tenant is set.';
 
 CREATE FUNCTION tenantguard.forget_carried(relation regclass) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'tenantguard_forget_carried';
 COMMENT ON FUNCTION tenantguard.forget_carried(regclass) IS
-	'Removes the record of a carried column. Raises 42501 for a caller who is not the owner, and while a tenant is set.';
+	'Removes the record of a carried column. Raises 42501 for a caller who is not the owner or has no bypass.';
 
 -- Questions.
 
@@ -754,11 +760,7 @@ AS $$
 BEGIN
 	PERFORM tenantguard.require_carried(pause_backfill.relation);
 	PERFORM pg_catalog.pg_advisory_xact_lock('tenantguard.carried_column'::regclass::oid::integer, relation::oid::integer);
-	IF (tenantguard.carried_record(pause_backfill.relation)).state <> 'filling' THEN
-		RETURN false;
-	END IF;
-	PERFORM tenantguard.note_carried(pause_backfill.relation, '{"state": "paused"}');
-	RETURN true;
+	RETURN tenantguard.pause_carried(pause_backfill.relation, true);
 END
 $$;
 COMMENT ON FUNCTION tenantguard.pause_backfill(regclass) IS
@@ -771,11 +773,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM tenantguard.require_carried(resume_backfill.relation);
-	IF (tenantguard.carried_record(resume_backfill.relation)).state <> 'paused' THEN
-		RETURN false;
-	END IF;
-	PERFORM tenantguard.note_carried(resume_backfill.relation, '{"state": "filling"}');
-	RETURN true;
+	RETURN tenantguard.pause_carried(resume_backfill.relation, false);
 END
 $$;
 COMMENT ON FUNCTION tenantguard.resume_backfill(regclass) IS
@@ -838,7 +836,8 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY EXECUTE pg_catalog.format(
-		'SELECT %s, p.problem, p.tenants FROM %s AS t CROSS JOIN LATERAL tenantguard.row_problem(t) AS p WHERE p.problem IS NOT NULL',
+		'SELECT d.row_key, (d.p).problem, (d.p).tenants FROM ('
+		'SELECT %s AS row_key, tenantguard.row_problem(t) AS p FROM %s AS t OFFSET 0) AS d WHERE (d.p).problem IS NOT NULL',
 		tenantguard.key_expression(disagreements_by_links.relation, 't'), disagreements_by_links.relation);
 END
 $$;
@@ -936,7 +935,7 @@ DECLARE
 BEGIN
 	-- NO ACTION and RESTRICT raise their own error when the row goes.
 	FOR key IN
-		SELECT c.conname, c.conrelid::regclass AS referrer,
+		SELECT c.conname, c.conrelid::regclass AS referrer, c.confrelid::regclass AS referenced,
 			pg_catalog.string_agg(pg_catalog.format('r.%I OPERATOR(%s.%s) t.%I', a.attname, n.nspname, o.oprname, b.attname), ' AND ') AS condition
 		FROM pg_catalog.pg_constraint AS c
 		CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey), pg_catalog.unnest(c.conpfeqop)) AS k (attnum, refnum, operator)
@@ -944,11 +943,11 @@ BEGIN
 		JOIN pg_catalog.pg_attribute AS b ON b.attrelid = c.confrelid AND b.attnum = k.refnum
 		JOIN pg_catalog.pg_operator AS o ON o.oid = k.operator
 		JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
-		WHERE c.contype = 'f' AND c.confrelid = relation AND c.confdeltype IN ('c', 'n', 'd') AND c.conparentid = 0
-		GROUP BY c.oid, c.conname, c.conrelid
+		WHERE c.contype = 'f' AND c.confrelid IN (relation, member) AND c.confdeltype IN ('c', 'n', 'd') AND c.conparentid = 0
+		GROUP BY c.oid, c.conname, c.conrelid, c.confrelid
 	LOOP
 		EXECUTE pg_catalog.format('SELECT EXISTS (SELECT 1 FROM %s AS r JOIN %s AS t ON %s WHERE t.tableoid = $1 AND t.ctid = $2)',
-			key.referrer, relation, key.condition) INTO refers USING member, place;
+			key.referrer, key.referenced, key.condition) INTO refers USING member, place;
 		IF refers THEN
 			RAISE EXCEPTION 'rows of table % refer to a row of % that is to be quarantined', key.referrer, relation
 				USING ERRCODE = '23503',
@@ -969,6 +968,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	found	record;
+	moved	bigint;
 BEGIN
 	PERFORM tenantguard.require_table(quarantine.relation);
 	PERFORM tenantguard.require_bypass(pg_catalog.format('quarantine rows of table %s', quarantine.relation));
@@ -994,6 +994,9 @@ BEGIN
 			(SELECT pg_catalog.string_agg('gone.' || pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum)
 				FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = quarantine.relation AND a.attnum > 0 AND NOT a.attisdropped))
 			USING found.member, found.place, found.problem, found.tenants;
+		GET DIAGNOSTICS moved = ROW_COUNT;
+		-- changed meanwhile, or kept by a trigger of the table
+		CONTINUE WHEN moved = 0;
 		RETURN QUERY SELECT found.row_key, found.problem, found.tenants;
 	END LOOP;
 END
@@ -1063,13 +1066,15 @@ RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	usual	text := pg_catalog.current_setting('lock_timeout');
 BEGIN
 	-- Whoever waits for a strong lock lets nobody pass: better not for long.
 	FOR attempt IN 1 .. 10 LOOP
 		BEGIN
 			PERFORM pg_catalog.set_config('lock_timeout', '1s', true);
 			EXECUTE statement;
-			PERFORM pg_catalog.set_config('lock_timeout', '0', true);
+			PERFORM pg_catalog.set_config('lock_timeout', usual, true);
 			RETURN;
 		EXCEPTION WHEN lock_not_available THEN
 			IF attempt = 10 THEN

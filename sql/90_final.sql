@@ -120,6 +120,7 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.note_carried(regclass, jsonb),
 	tenantguard.own_trigger_columns(oid, name),
 	tenantguard.owner_relations(regclass),
+	tenantguard.pause_carried(regclass, boolean),
 	tenantguard.quarantine_table(regclass),
 	tenantguard.release_carried(regclass),
 	tenantguard.remark_consumers(regclass),

@@ -33,6 +33,7 @@
 #include "guard/carried.h"
 #include "miscadmin.h"
 #include "parser/parse_type.h"
+#include "relations/catalog.h"
 #include "storage/bufmgr.h"
 #include "tenant/bypass.h"
 #include "utils/acl.h"
@@ -55,6 +56,7 @@ typedef struct Backfill
 	TupleTableSlot *row;		/* as it was read, ... */
 	TupleTableSlot *locked;		/* ... locked in its newest version, ... */
 	TupleTableSlot *filled;		/* ... and with its column */
+	MemoryContext scratch;		/* for one row */
 	int64		count_filled;
 	int64		count_unowned;	/* no parent, or several tenants */
 	int64		count_locked;	/* somebody else holds the row */
@@ -134,16 +136,20 @@ static void
 fill_row(Backfill *fill, Snapshot snapshot)
 {
 	RowOwner	owner = {0};
+	MemoryContext old;
 	bool		isnull;
 
 	(void) slot_getattr(fill->row, fill->carried->column, &isnull);
 	if (!isnull || !lock_row(fill, snapshot))
 		return;
+	old = MemoryContextSwitchTo(fill->scratch);
 	tguard_owner_ask_all(fill->carried, fill->locked, false, &owner);
 	if (owner.known && !owner.several && !owner.missing)
 		store(fill, &owner);
 	else
 		fill->count_unowned++;
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(fill->scratch);
 }
 
 /* Walk from a block on; returns the block to go on with. */
@@ -200,6 +206,9 @@ begin(Backfill *fill, Oid relid)
 	InitResultRelInfo(fill->target, fill->relation, 0, NULL, 0);
 	fill->target->ri_TrigDesc = NULL;
 	ExecOpenIndices(fill->target, false);
+	fill->scratch = AllocSetContextCreate(CurrentMemoryContext,
+										  "tenantguard backfill",
+										  ALLOCSET_DEFAULT_SIZES);
 	fill->row = table_slot_create(fill->relation, NULL);
 	fill->locked = table_slot_create(fill->relation, NULL);
 	fill->filled = MakeSingleTupleTableSlot(RelationGetDescr(fill->relation),
@@ -364,19 +373,10 @@ tenantguard_row_problem(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------
  */
 
-static void
-demand_no_tenant(Oid relid)
-{
-	if (tguard_preloaded && tguard_tenant_binds())
-		tguard_bypass_demand(REASON_DDL,
-							 psprintf("declare a column of relation \"%s\"",
-									  get_rel_name(relid)),
-							 "a tenant is set in this transaction.");
-}
-
-static void
+static uint64
 run_as_extension(const char *sql, Oid relid, Datum changes, int expected)
 {
+	uint64		processed;
 	Oid			types[2] = {REGCLASSOID, JSONBOID};
 	Datum		values[2] = {ObjectIdGetDatum(relid), changes};
 	Oid			user;
@@ -389,8 +389,10 @@ run_as_extension(const char *sql, Oid relid, Datum changes, int expected)
 	if (SPI_execute_with_args(sql, changes == (Datum) 0 ? 1 : 2, types, values,
 							  NULL, false, 0) != expected)
 		elog(ERROR, "could not write the record of a carried column");
+	processed = SPI_processed;
 	SPI_finish();
 	SetUserIdAndSecContext(user, security); /* an error restores it, too */
+	return processed;
 }
 
 TGUARD_SQL_FUNCTION(tenantguard_note_carried);
@@ -399,7 +401,7 @@ TGUARD_SQL_FUNCTION(tenantguard_note_carried);
  * note_carried(relation regclass, changes jsonb) RETURNS void
  *
  * Writes the record of a carried column: columns of carried_column by name.
- * For the owner, while no tenant is set.
+ * For the owner, under a bypass.
  */
 Datum
 tenantguard_note_carried(PG_FUNCTION_ARGS)
@@ -407,16 +409,17 @@ tenantguard_note_carried(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 
 	demand_owner(relid);
-	demand_no_tenant(relid);
-	run_as_extension("INSERT INTO tenantguard.carried_column "
-					 "SELECT (pg_catalog.jsonb_populate_record("
-					 "NULL::tenantguard.carried_column, pg_catalog.jsonb_build_object("
-					 "'relid', $1, 'state', 'added', 'pass', 0, 'rows_filled', 0, 'rows_unowned', 0, "
-					 "'rows_locked', 0, 'pass_filled', 0, 'pass_locked', 0) "
-					 "OPERATOR(pg_catalog.||) $2)).* "
-					 "WHERE NOT EXISTS (SELECT FROM tenantguard.carried_column AS c "
-					 "WHERE c.relid OPERATOR(pg_catalog.=) $1)", relid,
-					 PG_GETARG_DATUM(1), SPI_OK_INSERT);
+	demand_bypass(relid);
+	if (run_as_extension("INSERT INTO tenantguard.carried_column "
+						 "SELECT (pg_catalog.jsonb_populate_record("
+						 "NULL::tenantguard.carried_column, pg_catalog.jsonb_build_object("
+						 "'relid', $1, 'state', 'added', 'pass', 0, 'rows_filled', 0, 'rows_unowned', 0, "
+						 "'rows_locked', 0, 'pass_filled', 0, 'pass_locked', 0) "
+						 "OPERATOR(pg_catalog.||) $2)).* "
+						 "WHERE NOT EXISTS (SELECT FROM tenantguard.carried_column AS c "
+						 "WHERE c.relid OPERATOR(pg_catalog.=) $1)", relid,
+						 PG_GETARG_DATUM(1), SPI_OK_INSERT) > 0)
+		tguard_catalog_invalidate(relid);
 	run_as_extension("UPDATE tenantguard.carried_column AS c SET "
 					 "(column_name, state, pass, member, next_block, end_block, "
 					 "pass_filled, pass_locked, rows_filled, rows_unowned, rows_locked, "
@@ -430,6 +433,34 @@ tenantguard_note_carried(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+TGUARD_SQL_FUNCTION(tenantguard_pause_carried);
+
+/*
+ * pause_carried(relation regclass, paused boolean) RETURNS boolean
+ *
+ * Pauses a backfill that is under way, or lets it go on; false where there was
+ * none.  For the owner, also without a bypass, but not for a tenant.
+ */
+Datum
+tenantguard_pause_carried(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	const char *sql = PG_GETARG_BOOL(1) ?
+	"UPDATE tenantguard.carried_column AS c SET state = 'paused' "
+	"WHERE c.relid OPERATOR(pg_catalog.=) $1 AND c.state OPERATOR(pg_catalog.=) 'filling'" :
+	"UPDATE tenantguard.carried_column AS c SET state = 'filling' "
+	"WHERE c.relid OPERATOR(pg_catalog.=) $1 AND c.state OPERATOR(pg_catalog.=) 'paused'";
+
+	demand_owner(relid);
+	if (tguard_preloaded && tguard_tenant_binds())
+		tguard_bypass_demand(REASON_DDL,
+							 psprintf("pause the backfill of relation \"%s\"",
+									  get_rel_name(relid)),
+							 "a tenant is set in this transaction.");
+	PG_RETURN_BOOL(run_as_extension(sql, relid, (Datum) 0,
+									SPI_OK_UPDATE) > 0);
+}
+
 TGUARD_SQL_FUNCTION(tenantguard_forget_carried);
 
 /* forget_carried(relation regclass) RETURNS void: removes the record. */
@@ -439,9 +470,10 @@ tenantguard_forget_carried(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 
 	demand_owner(relid);
-	demand_no_tenant(relid);
+	demand_bypass(relid);
 	run_as_extension("DELETE FROM tenantguard.carried_column AS c "
 					 "WHERE c.relid OPERATOR(pg_catalog.=) $1", relid,
 					 (Datum) 0, SPI_OK_DELETE);
+	tguard_catalog_invalidate(relid);
 	PG_RETURN_VOID();
 }

@@ -50,6 +50,23 @@ binding_tenant(void)
 	return tguard_mode() == MODE_GUARD ? tguard_context_peek() : NULL;
 }
 
+/*
+ * The same for a trigger that looks at parents.  Whose a parent is shows in the
+ * column that is filled from it, and in whether a row is refused: anybody can
+ * put these triggers on a table of his own that is not guarded.  So without a
+ * tenant it takes a bypass, or a superuser where there are none to be had.
+ */
+static const TenantIdentity *
+demand_tenant_or_bypass(void)
+{
+	const TenantIdentity *tenant = binding_tenant();
+
+	if (tenant == NULL && tguard_mode() == MODE_GUARD &&
+		(tguard_preloaded || !superuser()))
+		tguard_context_complain();
+	return tenant;
+}
+
 /* ---------------------------------------------------------------------
  * Refusals
  * ---------------------------------------------------------------------
@@ -218,7 +235,7 @@ demand_carried(Relation relation)
 						RelationGetRelationName(relation)),
 				 errdetail(REASON_COLUMN_LOST ": the column, or every link to a parent, is missing."),
 				 tguard_reason(REASON_COLUMN_LOST),
-				 errhint("Restore it, or call tenantguard.drop_tenant_column() under a bypass.")));
+				 errhint("Restore it, or take away what is no longer meant: tenantguard.drop_link(), drop_tenant_column() or unprotect().")));
 	return carried;
 }
 
@@ -322,11 +339,16 @@ fill_from_parents(TriggerData *trigger, HeapTuple tuple, TupleTableSlot *row,
 	tguard_owner_ask_all(carried, row, true, &owner);
 	if (owner.several)
 		refuse_several(trigger->tg_relation, &owner);
-	if (!owner.known)
-		return tuple;
-	return with_column(trigger, tuple, carried,
-					   tguard_owner_convert(owner.kind, owner.value,
-											carried->kind));
+	if (owner.known)
+		return with_column(trigger, tuple, carried,
+						   tguard_owner_convert(owner.kind, owner.value,
+												carried->kind));
+	/* where the guard only reports, the row would have been the tenant's */
+	if (isnull && tguard_mode() == MODE_REPORT && tguard_context_peek())
+		return with_column(trigger, tuple, carried,
+						   tguard_identity_datum(tguard_context_peek(),
+												 carried->kind));
+	return tuple;
 }
 
 TGUARD_SQL_FUNCTION(tenantguard_carry_tenant);
@@ -348,7 +370,7 @@ tenantguard_carry_tenant(PG_FUNCTION_ARGS)
 	if (update && !column_changed(trigger, carried->column) &&
 		!links_changed(trigger, carried))
 		return PointerGetDatum(tuple);
-	tenant = binding_tenant();
+	tenant = demand_tenant_or_bypass();
 	if (tenant)
 		tuple = fill_tenant(trigger, tuple, row, carried, tenant);
 	else
@@ -397,6 +419,7 @@ tguard_carried_check(Relation relation, TupleTableSlot *row)
 
 	if (isnull)
 		return;
+	(void) demand_tenant_or_bypass();
 	foreach(lc, carried->links)
 		check_link(relation, carried, lfirst(lc), row, value);
 }

@@ -314,17 +314,32 @@ check_postponed(const PostponedRow *entry)
 }
 
 static void
+check_all_postponed(void)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "tenantguard postponed rows",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	for (int i = 0; i < postponed_count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		check_postponed(&postponed[i]);
+		MemoryContextReset(scratch);
+	}
+	PopActiveSnapshot();
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+}
+
+static void
 transaction_ends(XactEvent event, void *arg)
 {
 	if (postponed == NULL)
 		return;
 	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
-	{
-		PushActiveSnapshot(GetTransactionSnapshot());
-		for (int i = 0; i < postponed_count; i++)
-			check_postponed(&postponed[i]);
-		PopActiveSnapshot();
-	}
+		check_all_postponed();
 	postponed = NULL;
 	postponed_count = postponed_space = 0;
 }

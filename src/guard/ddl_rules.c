@@ -172,6 +172,7 @@ tguard_rule_alter_column(Oid relid, AttrNumber column)
 	if (relation->own && relation->column == column)
 		tguard_catalog_follow_column(relid, column);
 	tguard_links_follow_column(relid, column);
+	tguard_carried_follow_column(relid, column);
 }
 
 /* ---------------------------------------------------------------------

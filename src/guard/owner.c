@@ -41,6 +41,10 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+/* columns of tenantguard.carried_column */
+#define Anum_carried_relid	1
+#define Anum_carried_name	2
+
 /* A table that holds parents, and the index that finds them. */
 typedef struct ProbeTarget
 {
@@ -72,30 +76,50 @@ tguard_owner_ancestors(Oid relid)
 	return result;
 }
 
-/* The name of the column that a relation, or one above it, was given. */
+/* The record of a relation's column; to be closed by close_record(). */
+static HeapTuple
+open_record(Oid relid, LOCKMODE lockmode, Relation *table, SysScanDesc *scan)
+{
+	ScanKeyData key;
+
+	*table = table_open(get_relname_relid("carried_column",
+										  tguard_extension()->schema),
+						lockmode);
+	ScanKeyInit(&key, Anum_carried_relid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	*scan = systable_beginscan(*table, tguard_primary_key(*table), true, NULL,
+							   1, &key);
+	return systable_getnext(*scan);
+}
+
+static void
+close_record(Relation table, SysScanDesc scan)
+{
+	systable_endscan(scan);
+	table_close(table, NoLock);
+}
+
+static char *
+recorded_name(HeapTuple tuple, Relation table)
+{
+	bool		isnull;
+
+	return pstrdup(NameStr(*DatumGetName(heap_getattr(tuple,
+													  Anum_carried_name,
+													  RelationGetDescr(table),
+													  &isnull))));
+}
+
 static char *
 read_column_name(Oid relid)
 {
-	Relation	table = table_open(get_relname_relid("carried_column",
-													 tguard_extension()->schema),
-								   AccessShareLock);
-	ScanKeyData key;
+	Relation	table;
 	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		isnull;
-	char	   *result = NULL;
+	HeapTuple	tuple = open_record(relid, AccessShareLock, &table, &scan);
+	char	   *result = HeapTupleIsValid(tuple) ?
+	recorded_name(tuple, table) : NULL;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(table, tguard_primary_key(table), true, NULL,
-							  1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		result = pstrdup(NameStr(*DatumGetName(heap_getattr(tuple, 2,
-															RelationGetDescr(table),
-															&isnull))));
-	systable_endscan(scan);
-	table_close(table, AccessShareLock);
+	close_record(table, scan);
 	return result;
 }
 
@@ -103,27 +127,45 @@ void
 tguard_carried_remove(Oid relid)
 {
 	Relation	table;
-	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
 	if (tguard_extension() == NULL)
 		return;
-	table = table_open(get_relname_relid("carried_column",
-										 tguard_extension()->schema),
-					   RowExclusiveLock);
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(table, tguard_primary_key(table), true, NULL,
-							  1, &key);
-	tuple = systable_getnext(scan);
+	tuple = open_record(relid, RowExclusiveLock, &table, &scan);
 	if (HeapTupleIsValid(tuple))
 		CatalogTupleDelete(table, &tuple->t_self);
-	systable_endscan(scan);
-	table_close(table, NoLock);
+	close_record(table, scan);
 }
 
-/* Once it is guarded by the column, the record follows the column's name. */
+void
+tguard_carried_follow_column(Oid relid, AttrNumber column)
+{
+	char	   *old_name = get_attname(relid, column, true);
+	char	   *new_name = tguard_catalog_name_right_now(relid, column);
+	int			number = Anum_carried_name;
+	bool		isnull = false;
+	NameData	name;
+	Datum		value = NameGetDatum(&name);
+	Relation	table;
+	SysScanDesc scan;
+	HeapTuple	tuple = open_record(relid, RowExclusiveLock, &table, &scan);
+
+	if (HeapTupleIsValid(tuple) && old_name && new_name &&
+		strcmp(recorded_name(tuple, table), old_name) == 0)
+	{
+		namestrcpy(&name, new_name);
+		tuple = heap_modify_tuple_by_cols(tuple, RelationGetDescr(table), 1,
+										  &number, &value, &isnull);
+		CatalogTupleUpdate(table, &tuple->t_self, tuple);
+	}
+	close_record(table, scan);
+}
+
+/*
+ * The column that the relation, or one above it, was given.  Once it is guarded
+ * by the column, the record of that counts.
+ */
 static void
 find_column(CarriedRelation *entry)
 {
@@ -131,18 +173,15 @@ find_column(CarriedRelation *entry)
 	char	   *name = NULL;
 	ListCell   *lc;
 
-	if (guarded->mode == RELATION_TENANT && !guarded->lost)
-		entry->column = guarded->column;
-	else
+	foreach(lc, entry->depends)
 	{
-		foreach(lc, entry->depends)
-		{
-			if (name == NULL)
-				name = read_column_name(lfirst_oid(lc));
-		}
-		if (name)
-			entry->column = get_attnum(entry->relid, name);
+		if (name == NULL)
+			name = read_column_name(lfirst_oid(lc));
 	}
+	if (name == NULL)
+		return;
+	entry->column = guarded->mode == RELATION_TENANT ? guarded->column :
+		get_attnum(entry->relid, name);
 	entry->kind = entry->column > 0 ?
 		tguard_key_kind(get_atttype(entry->relid, entry->column)) : KEY_NONE;
 	if (entry->kind == KEY_NONE)

@@ -41,6 +41,9 @@ extern const CarriedRelation *tguard_carried(Oid relid);
 /* Remove the record of a dropped relation's column, if it has one. */
 extern void tguard_carried_remove(Oid relid);
 
+/* A column of a relation was altered: follow its name. */
+extern void tguard_carried_follow_column(Oid relid, AttrNumber column);
+
 /* What the links of a row say. */
 typedef struct RowOwner
 {

@@ -153,6 +153,45 @@ UPDATE comments SET body = 'edited' WHERE id = 7 RETURNING org_id;
 ROLLBACK;
 BEGIN; SET LOCAL app.current_org_id = '2'; SELECT tenantguard.note_carried('comments', '{"column_name": "id"}'); ROLLBACK;
 
+BEGIN; SET LOCAL app.current_org_id = '2'; SELECT tenantguard.pause_backfill('comments'); ROLLBACK;
+SELECT tenantguard.note_carried('comments', '{"column_name": "id"}');
+SELECT tenantguard.forget_carried('comments');
+
+-- Nobody learns whose a row is from triggers of ours on a table of his own.
+GRANT CREATE ON SCHEMA carried TO regress_carried_app;
+SET SESSION AUTHORIZATION regress_carried_app;
+SET search_path = carried;
+CREATE TABLE probe (id int, task_id int, org_id int);
+SELECT tenantguard.add_link('probe', '{task_id}', 'tasks', '{id}');
+SELECT tenantguard.note_carried('probe', '{"column_name": "org_id"}');
+CREATE TRIGGER fill BEFORE INSERT OR UPDATE ON probe FOR EACH ROW EXECUTE FUNCTION tenantguard.carry_tenant();
+CREATE TRIGGER compare AFTER INSERT OR UPDATE ON probe FOR EACH ROW EXECUTE FUNCTION tenantguard.check_carried();
+INSERT INTO probe (task_id) VALUES (1);
+SELECT * FROM tenantguard.disagreements('probe');
+SELECT * FROM tenantguard.row_problem(ROW(1, 1, 1)::probe);
+RESET SESSION AUTHORIZATION;
+SET search_path = carried, public;
+BEGIN; DO $d$ BEGIN PERFORM tenantguard.begin_bypass('the worst case'); END $d$;
+SET LOCAL ROLE regress_carried_app; SELECT tenantguard.note_carried('probe', '{"column_name": "org_id"}'); COMMIT;
+SET SESSION AUTHORIZATION regress_carried_app;
+SET search_path = carried;
+INSERT INTO probe (task_id) VALUES (1);
+INSERT INTO probe (task_id, org_id) VALUES (1, 1);
+BEGIN; SET LOCAL app.current_org_id = '2';
+INSERT INTO probe (task_id) VALUES (1);
+ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2';
+INSERT INTO probe (task_id) VALUES (12345);
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+SET search_path = carried, public;
+DROP TABLE probe;
+
+-- The column follows its name; without it nothing is written.
+BEGIN; ALTER TABLE comments RENAME org_id TO "Whose"; SELECT column_name FROM tenantguard.backfills;
+SET LOCAL app.current_org_id = '2'; INSERT INTO comments (id, task_id) VALUES (2150, 2) RETURNING "Whose"; ROLLBACK;
+BEGIN; ALTER TABLE comments DROP COLUMN org_id; SET LOCAL app.current_org_id = '2'; INSERT INTO comments (id, task_id) VALUES (2150, 2); ROLLBACK;
+
 -- The backfill fires no trigger of the application, and says how far it is.
 CREATE FUNCTION touched() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.seen := now(); RETURN NEW; END';
 CREATE TRIGGER touched BEFORE UPDATE ON comments FOR EACH ROW EXECUTE FUNCTION touched();
