@@ -171,6 +171,10 @@ BEGIN
 				HINT = pg_catalog.format('Use SELECT tenantguard.add_tenant_column(%L).', relation);
 	END IF;
 	PERFORM tenantguard.require_table(require_carried.relation);
+	-- derive() has guarded it by its links again.
+	IF found.state = 'kept' AND (tenantguard.recorded_relation(require_carried.relation)).mode = 'derived' THEN
+		found.state := 'filled';
+	END IF;
 	RETURN found;
 END
 $$;
@@ -575,7 +579,7 @@ BEGIN
 		RAISE EXCEPTION 'table % is guarded by its tenant column', relation
 			USING ERRCODE = '22023',
 				DETAIL = pg_catalog.format('Found: column %I.', tenantguard.carried_name(relation)),
-				HINT = 'Use SELECT tenantguard.unprotect() and SELECT tenantguard.derive() under a bypass to guard it by its links again.';
+				HINT = pg_catalog.format('Use SELECT tenantguard.derive(%L) under a bypass to guard it by its links again.', relation);
 	END IF;
 	PERFORM tenantguard.require_bypass(pg_catalog.format('drop the tenant column of table %s', relation));
 	RETURN QUERY SELECT r.* FROM tenantguard.release_carried(relation) AS r;

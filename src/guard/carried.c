@@ -222,18 +222,32 @@ refuse_column(Relation relation, const CarriedRelation *carried, Datum value,
 			 errhint("Leave the tenant column as it is: it follows the parent.")));
 }
 
+/*
+ * Once the table is guarded by the column, a tenant's rows are the tenant's,
+ * whatever becomes of the links: only what looks at parents needs them all.
+ */
+static bool
+has_what_it_needs(Relation relation, const CarriedRelation *carried)
+{
+	if (carried->column == 0)
+		return false;
+	if (tguard_relation(RelationGetRelid(relation))->mode != RELATION_TENANT)
+		return carried->links != NIL;
+	return carried->whole || binding_tenant() != NULL;
+}
+
 static const CarriedRelation *
 demand_carried(Relation relation)
 {
 	const CarriedRelation *carried = tguard_extension() ?
 	tguard_carried(RelationGetRelid(relation)) : NULL;
 
-	if (carried == NULL || carried->column == 0 || carried->links == NIL)
+	if (carried == NULL || !has_what_it_needs(relation, carried))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("relation \"%s\" has lost the tenant column that its triggers fill",
 						RelationGetRelationName(relation)),
-				 errdetail(REASON_COLUMN_LOST ": the column, or every link to a parent, is missing."),
+				 errdetail(REASON_COLUMN_LOST ": the column, or a column of a link to a parent, is missing."),
 				 tguard_reason(REASON_COLUMN_LOST),
 				 errhint("Restore it, or take away what is no longer meant: tenantguard.drop_link(), drop_tenant_column() or unprotect().")));
 	return carried;

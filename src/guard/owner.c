@@ -23,6 +23,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "base/compat.h"
+#include "base/errors.h"
 #include "base/extension.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_constraint.h"
@@ -631,7 +632,13 @@ tguard_owner_ask_all(const CarriedRelation *relation, TupleTableSlot *row,
 	ListCell   *lc;
 
 	if (!relation->whole)
-		tguard_relation_demand_column(tguard_relation(relation->relid));
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("relation \"%s\" has lost a link to its tenant",
+						get_rel_name(relation->relid)),
+				 errdetail(REASON_LINK_LOST ": a column of it, or of the parent, is missing."),
+				 tguard_reason(REASON_LINK_LOST),
+				 errhint("See tenantguard.links, and use tenantguard.drop_link() for what is no longer meant.")));
 	foreach(lc, relation->links)
 		tguard_owner_ask(lfirst(lc), row, lock, owner);
 }

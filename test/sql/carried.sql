@@ -271,6 +271,20 @@ COMMIT;
 SELECT tenantguard.begin_bypass('carry', scope => 'session', until => now() + interval '1 hour');
 BEGIN; ALTER TABLE comments RENAME org_id TO "Owner"; INSERT INTO comments (id, task_id) VALUES (2400, 2) RETURNING "Owner"; ROLLBACK;
 
+-- Back to the links, and forth again.
+SELECT count(*) AS statements FROM tenantguard.derive('comments');
+SELECT relation, mode FROM tenantguard.relations WHERE relation = 'comments'::regclass;
+BEGIN; SELECT count(*) AS statements FROM tenantguard.drop_tenant_column('comments'); ROLLBACK;
+CALL tenantguard.finish_tenant_column('comments');
+SELECT relation, mode FROM tenantguard.relations WHERE relation = 'comments'::regclass;
+-- a link loses its column: a tenant works on, a bypass hears of it
+BEGIN; ALTER TABLE comments DROP COLUMN project_id CASCADE; INSERT INTO comments (id, task_id) VALUES (2400, 2); ROLLBACK;
+BEGIN; ALTER TABLE comments DROP COLUMN project_id CASCADE; SELECT tenantguard.drop_link('comments', '{project_id}', 'projects');
+INSERT INTO comments (id, task_id) VALUES (2400, 2) RETURNING org_id; ROLLBACK;
+SELECT tenantguard.end_bypass();
+BEGIN; ALTER TABLE comments DROP COLUMN project_id CASCADE; SET LOCAL app.current_org_id = '2'; INSERT INTO comments (id, task_id) VALUES (2400, 2) RETURNING org_id; ROLLBACK;
+SELECT tenantguard.begin_bypass('carry', scope => 'session', until => now() + interval '1 hour');
+
 -- A parent moves: refused above, and under a bypass what is below goes along.
 SELECT count(*) AS statements FROM tenantguard.add_tenant_column('reactions');
 CALL tenantguard.backfill_tenant_column('reactions');
