@@ -83,6 +83,12 @@ find_watched(const char *name)
 	return -1;
 }
 
+static bool
+is_row_security(const char *name)
+{
+	return name && pg_strcasecmp(name, "row_security") == 0;
+}
+
 /* ---------------------------------------------------------------------
  * What a value means
  * ---------------------------------------------------------------------
@@ -384,6 +390,10 @@ judge(VariableSetStmt *set, Node *statement)
 		refuse(setting, "store the setting", statement);
 }
 
+/*
+ * Helpers of policies are often made with row_security = off, so as not to be
+ * filtered themselves.  The guard holds them all the same.
+ */
 static void
 judge_function(Node *statement, List *options)
 {
@@ -393,7 +403,8 @@ judge_function(Node *statement, List *options)
 	{
 		DefElem    *option = lfirst_node(DefElem, lc);
 
-		if (strcmp(option->defname, "set") == 0)
+		if (strcmp(option->defname, "set") == 0 &&
+			!is_row_security(((VariableSetStmt *) option->arg)->name))
 			judge(castNode(VariableSetStmt, option->arg), statement);
 	}
 }
@@ -410,8 +421,8 @@ judge_grant(GrantStmt *statement)
 	{
 		int			setting = find_watched(strVal(lfirst(lc)));
 
-		/* everybody may set it in any case */
-		if (setting >= 0 && strcmp(watched[setting].name, "row_security") != 0)
+		/* everybody may set that one in any case */
+		if (setting >= 0 && !is_row_security(strVal(lfirst(lc))))
 			refuse(setting, "grant the setting", (Node *) statement);
 	}
 }

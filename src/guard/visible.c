@@ -254,7 +254,7 @@ tenantguard_check_links(PG_FUNCTION_ARGS)
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("new row of relation \"%s\" does not belong to the tenant",
-					get_rel_name(relid)),
+					relation_name(relid)),
 			 errdetail(REASON_NO_PARENT ": its links must lead to a row of the tenant, and to nobody else's."),
 			 tguard_reason(REASON_NO_PARENT),
 			 errhint("Refer to a row that the tenant sees; one that this very statement inserts is seen by the next.")));

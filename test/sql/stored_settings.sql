@@ -44,7 +44,6 @@ CREATE FUNCTION opening() RETURNS int LANGUAGE sql SET session_replication_role 
 RESET session_replication_role;
 CREATE OR REPLACE PROCEDURE opening() LANGUAGE sql SET work_mem = '1MB' SET tenantguard.enforce TO log AS 'SELECT 1';
 CREATE FUNCTION closed() RETURNS int LANGUAGE sql AS 'SELECT 1';
-ALTER FUNCTION closed() SET row_security = off;
 ALTER ROUTINE closed() STRICT SET session_replication_role = replica;
 GRANT ALTER SYSTEM ON PARAMETER work_mem, "Shared_Preload_Libraries" TO regress_stored_app;
 GRANT ALL ON PARAMETER session_replication_role TO PUBLIC WITH GRANT OPTION;
@@ -65,6 +64,7 @@ ALTER ROLE regress_stored_app SET session_preload_libraries = 'auto_explain';
 ALTER ROLE regress_stored_app SET dynamic_library_path = '$libdir:/opt/lib';
 ALTER ROLE "regress_stored Role" SET tenantguard.context_scope FROM CURRENT;
 ALTER FUNCTION closed() SET tenantguard.enforce = on;
+ALTER FUNCTION closed() SET row_security = off;
 ALTER FUNCTION closed() RESET ALL;
 GRANT SET ON PARAMETER work_mem, row_security TO regress_stored_app;
 REVOKE ALL ON PARAMETER tenantguard.enforce, work_mem, row_security FROM regress_stored_app;

@@ -122,7 +122,8 @@ ROLLBACK;}, $super) } ],
 #
 # tenantguard.enforce = log
 #
-$node->safe_psql('postgres', 'ALTER ROLE app SET tenantguard.enforce = log');
+$node->safe_psql('postgres', q{BEGIN;
+	SELECT FROM tenantguard.begin_bypass('report only'); ALTER ROLE app SET tenantguard.enforce = log; COMMIT});
 # would(rows read, rows written, statement)
 sub would
 {
