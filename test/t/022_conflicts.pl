@@ -457,7 +457,7 @@ sub migration
 }
 
 # catch_up(database): run what is missing, until nothing is; each attempt at the
-# same migration waits longer for locks.  Returns how often it failed.
+# same migration waits longer for locks, ten times over.  Returns how often it failed.
 sub catch_up
 {
 	my ($database) = @_;
@@ -469,14 +469,14 @@ sub catch_up
 		my $next = in_session($database, 'SELECT 1 + coalesce(max(id), 0) FROM versions');
 
 		return $failures if $next > $rounds * @style;
-		my $timeout = 10 * 2**$tries{$next}++;
+		my $timeout = 10 * 2**($tries{$next}++ % 10);
 		my ($code, $out, $err) = $node->psql($database,
 			join('', "SET client_min_messages = error; SET lock_timeout = ${timeout};\n", map { migration($_) } $next .. $rounds * @style),
 			extra_params => [ '-U', 'owner' ], on_error_stop => 1);
 
 		$failures++ if $code != 0;
 		note("$next: $err");
-		die "no progress at $next: $err" if $tries{$next} > 15;
+		die "no progress at $next: $err" if $tries{$next} > 100;
 	}
 }
 
@@ -495,9 +495,9 @@ my %script = (
 		\sleep 10 ms},
 	$super => q{
 		SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'owner';
-		\sleep 300 ms
+		\sleep 700 ms
 		SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE usename = 'owner';
-		\sleep 300 ms});
+		\sleep 700 ms});
 
 in_both('CREATE TABLE versions (id int PRIMARY KEY)', q{SELECT FROM tenantguard.exempt('versions', 'bookkeeping')},
 	q{SELECT FROM tenantguard.exempt('lost', 'a test')}, 'GRANT UPDATE ON tasks TO app');

@@ -69,8 +69,8 @@ SKIP:
 		'contrib=done sessions=done schema=done rename=done data=done concurrently=done drop_index=done '
 			. 'tenant_comes=done tenant_goes=done drop=done undo=done',
 		owner => [ 'contrib=done sessions=done schema=done rename=done data=42501 no_context concurrently=done drop_index=done '
-				. 'tenant_comes=done tenant_goes=42501 ddl_refused drop=done undo=done', "$auth, TG101 shop_memo_tags" ],
-		grant => [ undef, "$auth, TG101 shop_memo_tags, TG105 tasks, TG201 tasks" ]);
+				. 'tenant_comes=done tenant_goes=42501 ddl_refused drop=done undo=done', $auth ],
+		grant => [ undef, "$auth, TG105 tasks, TG201 tasks" ]);
 
 	# The runner's test database is made of nothing, or of a guarded one.
 	my $test = [ $python, '-W', 'ignore', "$FindBin::Bin/django_steps.py", $node->host, $node->port, 'test', "$dir/django" ];

@@ -94,6 +94,7 @@ sub in_session
 			$node->safe_psql($database, 'ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT SELECT ON TABLES TO app');
 		}
 		$super{$database} = $node->background_psql($database);
+		$super{$database}->set_query_timer_restart;
 		$super{$database}->query_safe('SET client_min_messages = error');
 	}
 	return $super{$database}->query_safe($sql);
