@@ -25,7 +25,7 @@ RETURNS TABLE (
 	conid oid, conname name, name text, relkind "char", mode text, tenant_column name, attnum smallint,
 	ref_id oid, ref_name text, ref_relname name, ref_mode text, ref_column name, ref_attnum smallint,
 	key smallint[], ref_key smallint[], on_delete "char", on_update "char", set_columns smallint[],
-	full_match boolean, suffix text, validated boolean, enforced boolean, crosses boolean, converts boolean
+	full_match boolean, suffix text, validated boolean, enforced boolean, crosses boolean, converts boolean, covered boolean
 )
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -48,7 +48,19 @@ AS $$
 			AND COALESCE(b.atttypid = a.atttypid
 				OR (b.atttypid IN ('pg_catalog.int4'::regtype, 'pg_catalog.int8'::regtype)
 					AND a.atttypid IN ('pg_catalog.int4'::regtype, 'pg_catalog.int8'::regtype))
-				OR tenantguard.type_family(b.atttypid) = tenantguard.type_family(a.atttypid), false)
+				OR tenantguard.type_family(b.atttypid) = tenantguard.type_family(a.atttypid), false),
+		EXISTS (
+			SELECT 1
+			FROM pg_catalog.pg_constraint AS o
+			WHERE o.conrelid = c.conrelid AND o.confrelid = c.confrelid AND o.contype = 'f' AND o.convalidated AND o.oid <> c.oid
+				AND COALESCE(pg_catalog.to_jsonb(o) ->> 'conenforced', 'true') = 'true'
+				AND NOT EXISTS (
+					SELECT 1
+					FROM ROWS FROM (pg_catalog.unnest(r.attnum || c.conkey), pg_catalog.unnest(a.attnum || c.confkey)) AS w (attnum, refnum)
+					WHERE NOT EXISTS (
+						SELECT 1
+						FROM ROWS FROM (pg_catalog.unnest(o.conkey), pg_catalog.unnest(o.confkey)) AS h (attnum, refnum)
+						WHERE h.attnum = w.attnum AND h.refnum = w.refnum)))
 	FROM tenantguard.checked_relations(checked_foreign_keys.schema) AS r
 	JOIN pg_catalog.pg_constraint AS c ON c.conrelid = r.relid AND c.contype = 'f' AND c.conparentid = 0
 	JOIN pg_catalog.pg_class AS f ON f.oid = c.confrelid
@@ -59,7 +71,7 @@ AS $$
 		ON a.attrelid = c.confrelid AND a.attname = g.tenant_column AND NOT a.attisdropped
 $$;
 COMMENT ON FUNCTION tenantguard.checked_foreign_keys(regnamespace) IS
-	'Every foreign key of a relation of the schema (NULL: of all): both ends and what is recorded about them, whether it can lead from one tenant to another (crosses), and whether a key with the tenant column can replace it (converts).';
+	'Every foreign key of a relation of the schema (NULL: of all): both ends and what is recorded about them, whether it lacks the tenant column (crosses), whether a key with it can replace it (converts), and whether a validated key with it stands beside it (covered).';
 
 CREATE FUNCTION tenantguard.check_foreign_keys(schema regnamespace)
 RETURNS SETOF tenantguard.finding
@@ -97,7 +109,7 @@ AS $$
 			JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = p.attnum
 			JOIN pg_catalog.pg_attribute AS b ON b.attrelid = c.confrelid AND b.attnum = p.refnum
 		) AS l
-		WHERE k.guarded AND k.ref_guarded AND k.crosses AND k.ref_mode <> 'root'
+		WHERE k.guarded AND k.ref_guarded AND k.crosses AND NOT k.covered AND k.ref_mode <> 'root'
 	)
 	SELECT CASE WHEN k.on_delete IN ('c', 'n', 'd') OR k.on_update IN ('c', 'n', 'd') THEN 'TG501' ELSE 'TG502' END,
 		k.object,

@@ -19,7 +19,10 @@ GRANT SELECT ON TABLE
 	tenantguard.relations,
 	tenantguard.tenants,
 	tenantguard.carried_column,
-	tenantguard.backfills
+	tenantguard.backfills,
+	tenantguard.foreign_keys,
+	tenantguard.unique_keys,
+	tenantguard.indexes
 TO PUBLIC;
 
 -- Tenants: called by policies, defaults and applications.
@@ -80,7 +83,13 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.forget_relation(regclass),
 	tenantguard.record_link(regclass, name[], regclass, name[], name, text),
 	tenantguard.inherit_links(regclass),
-	tenantguard.forget_links(regclass)
+	tenantguard.forget_links(regclass),
+	tenantguard.crossing_rows(regclass, name, int),
+	tenantguard.convert_foreign_key(regclass, name),
+	tenantguard.convert_unique_key(regclass, boolean),
+	tenantguard.propose_indexes(regnamespace),
+	tenantguard.conversion_steps(regnamespace, text[]),
+	tenantguard.conversion_script(regnamespace)
 TO PUBLIC;
 
 -- Columns that are carried from the parent: for owners, most under a bypass.
@@ -224,6 +233,32 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.under_bypass(text, text),
 	tenantguard.weigh(regclass, text, name, text, text, name[]),
 	tenantguard.user_policies(oid)
+TO PUBLIC;
+
+-- And what the conversion of keys is made of.
+GRANT EXECUTE ON FUNCTION
+	tenantguard.build_steps(oid, text, boolean, text, text, text, text, int, boolean),
+	tenantguard.conflict_target(text, name, name[]),
+	tenantguard.foreign_key_facts(regnamespace, oid),
+	tenantguard.foreign_key_shape(oid, name, name),
+	tenantguard.foreign_key_steps(oid),
+	tenantguard.guess_index_size(oid, name[]),
+	tenantguard.index_tail(oid),
+	tenantguard.index_writes(oid),
+	tenantguard.key_consumers(oid),
+	tenantguard.known_crossing_rows(oid),
+	tenantguard.leaf_tables(oid),
+	tenantguard.new_index_name(oid, text, text, text),
+	tenantguard.queried_columns(oid),
+	tenantguard.require_no_crossing(regclass, name),
+	tenantguard.same_index(oid, text, boolean, boolean),
+	tenantguard.sees_all_rows(oid),
+	tenantguard.short_name(text, text),
+	tenantguard.try_index(oid, name[], text),
+	tenantguard.unique_key_facts(regnamespace, oid),
+	tenantguard.unique_key_steps(oid),
+	tenantguard.wanted_indexes(regnamespace),
+	tenantguard.why_not_unique(oid)
 TO PUBLIC;
 
 DO $$
