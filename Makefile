@@ -13,7 +13,7 @@ EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" tenantguard.co
 SCRIPT = $(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 
-OBJS = $(patsubst %.c,%.o,$(filter-out src/cli/%,$(wildcard src/*.c src/*/*.c)))
+OBJS = $(patsubst %.c,%.o,$(filter-out src/tool/%,$(wildcard src/*.c src/*/*.c)))
 
 # Names are hidden because the server loads libraries RTLD_GLOBAL: any other
 # library could interpose a name we export.  PostgreSQL 15 leaves PGDLLEXPORT
@@ -47,8 +47,35 @@ all install installcheck uninstall clean:
 	@echo "$@: no pg_config of a PostgreSQL server (Debian: postgresql-server-dev-15)" >&2; exit 1
 endif
 
+# The program tenantguard, beside the module.  It needs the headers of libpq,
+# which come with the server's on Debian; the extension does without it.
+TOOL_OBJS = $(patsubst %.c,%.o,$(wildcard src/tool/*.c))
+ifneq ($(wildcard $(includedir)/libpq-fe.h),)
+TOOL = tenantguard
+all: $(TOOL)
+install: install-tool
+uninstall: uninstall-tool
+else
+all: without-tool
+endif
+EXTRA_CLEAN = $(TOOL_OBJS) tenantguard
+
+$(TOOL_OBJS): override CPPFLAGS := -I$(includedir) '-DTENANTGUARD_VERSION="$(EXTVERSION)"' $(CPPFLAGS)
+tenantguard: $(TOOL_OBJS)
+	$(CC) $(CFLAGS) $(TOOL_OBJS) $(LDFLAGS) -L$(pkglibdir) -lpgfeutils -lpgcommon -lpgport -L$(libdir) -lpq -lm -o $@
+
+install-tool: $(TOOL)
+	$(MKDIR_P) '$(DESTDIR)$(bindir)'
+	$(INSTALL_PROGRAM) tenantguard '$(DESTDIR)$(bindir)/tenantguard'
+
+uninstall-tool:
+	rm -f '$(DESTDIR)$(bindir)/tenantguard'
+
+without-tool:
+	@echo "without the program tenantguard: no libpq-fe.h in $(includedir) (Debian: libpq-dev)" >&2
+
 # Any header may change any object; there are few enough to compile them all.
-$(OBJS): Makefile $(wildcard src/*.h src/*/*.h)
+$(OBJS) $(TOOL_OBJS): Makefile $(wildcard src/*.h src/*/*.h)
 
 $(SCRIPT): $(sort $(wildcard sql/[0-9]*.sql)) $(EXTENSION).control
 	cat $(filter %.sql,$^) > $@
@@ -67,4 +94,4 @@ export MAJORS
 matrix:
 	@bash test/tools/matrix
 
-.PHONY: demo test settings bench scale lint indent matrix
+.PHONY: install-tool uninstall-tool without-tool demo test settings bench scale lint indent matrix

@@ -1,0 +1,146 @@
+/*
+ * migrate.c
+ *	  The verb migrate: asks for the steps that remain and runs them, until
+ *	  nothing remains or nothing gets done any more.
+ */
+#include "postgres_fe.h"
+
+#include "common/logging.h"
+#include "fe_utils/simple_list.h"
+#include "tool/tool.h"
+
+static const char migrating[] = "tenantguard migrate";
+
+typedef struct Outcome
+{
+	int			done;
+	int			unsafe;
+	int			failed;
+	int			again;
+} Outcome;
+
+static Outcome
+count_outcome(const StepList *list)
+{
+	Outcome		outcome = {0};
+
+	for (int i = 0; i < list->count; i++)
+	{
+		switch (list->steps[i].state)
+		{
+			case STEP_DONE:
+				outcome.done++;
+				break;
+			case STEP_UNSAFE:
+				outcome.unsafe++;
+				break;
+			case STEP_FAILED:
+				outcome.failed++;
+				break;
+			case STEP_AGAIN:
+				outcome.again++;
+				break;
+			default:
+				break;
+		}
+	}
+	return outcome;
+}
+
+/* What failed in an earlier round is not tried again in this run. */
+static int
+leave_out(StepList *list, SimpleStringList *failed)
+{
+	int			left = list->count;
+
+	for (int i = 0; i < list->count; i++)
+	{
+		if (simple_string_list_member(failed, list->steps[i].object))
+		{
+			list->steps[i].state = STEP_SKIPPED;
+			left--;
+		}
+	}
+	return left;
+}
+
+static void
+remember_failed(const StepList *list, SimpleStringList *failed)
+{
+	for (int i = 0; i < list->count; i++)
+	{
+		const Step *step = &list->steps[i];
+
+		if ((step->state == STEP_FAILED || step->state == STEP_UNSAFE) &&
+			!simple_string_list_member(failed, step->object))
+			simple_string_list_append(failed, step->object);
+	}
+}
+
+/* What no step changes, and a person may want to. */
+static void
+tell_what_stays(PGconn * conn, const ToolOptions *options)
+{
+	const char *params[] = {options->schema};
+	PGresult   *result = must_query(conn,
+									"SELECT s.line FROM tenantguard.conversion_script(pg_catalog.quote_ident($1)::pg_catalog.regnamespace) AS s (line) "
+									"WHERE s.line LIKE '-- TO DECIDE%'", 1, params);
+
+	for (int i = 0; i < PQntuples(result); i++)
+		pg_log_info("%s", PQgetvalue(result, i, 0) + strlen("-- "));
+	PQclear(result);
+}
+
+static int
+run_rounds(PGconn * conn, const ToolOptions *options)
+{
+	SimpleStringList failed = {NULL, NULL};
+	Outcome		sum = {0};
+
+	for (int round = 0; round <= options->retries; round++)
+	{
+		StepList   *list = ask_steps(conn, options);
+		Outcome		outcome = {0};
+		bool		goes_on = leave_out(list, &failed) > 0 && run_steps(list, options);
+
+		outcome = count_outcome(list);
+		remember_failed(list, &failed);
+		free_steps(list);
+		sum.done += outcome.done;
+		sum.unsafe += outcome.unsafe;
+		sum.failed += outcome.failed;
+		sum.again = outcome.again;
+		if (!goes_on || outcome.done + outcome.again == 0)
+			break;
+	}
+	if (options->key == NULL)
+		tell_what_stays(conn, options);
+	pg_log_info("%d steps done, %d failed, %d stopped by rows", sum.done, sum.failed + sum.again, sum.unsafe);
+	if (sum.failed + sum.again > 0)
+		return EXIT_ERROR;
+	return sum.unsafe > 0 ? EXIT_FINDINGS : EXIT_CLEAN;
+}
+
+int
+verb_migrate(const ToolOptions *options)
+{
+	PGconn	   *conn = open_session(options);
+	int			code;
+
+	if (options->dry_run)
+	{
+		StepList   *list = ask_steps(conn, options);
+
+		print_steps(list);
+		free_steps(list);
+		PQfinish(conn);
+		return EXIT_CLEAN;
+	}
+	if (!open_workers(options, conn))
+		return EXIT_ERROR;
+	open_bypass(conn, migrating);
+	code = run_rounds(conn, options);
+	close_workers();
+	PQfinish(conn);
+	return code;
+}
