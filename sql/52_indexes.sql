@@ -314,27 +314,35 @@ BEGIN
 				HINT = 'Use foreign_keys, unique_keys and indexes.';
 	END IF;
 	RETURN QUERY
-	WITH todo AS (
+	WITH keys AS MATERIALIZED (
 		SELECT s.*
 		FROM tenantguard.foreign_key_facts(conversion_steps.schema) AS f
 		CROSS JOIN LATERAL tenantguard.foreign_key_steps(f.conid) AS s
 		WHERE 'foreign_keys' = ANY (kinds) AND f.converts
 		UNION ALL
-		-- What is accepted stays, what the server makes up tells little, and
-		-- known consumers are for a person.
+		-- What is accepted stays, what the server makes up tells little; known
+		-- consumers and primary keys, which code relies on, are for a person.
 		SELECT s.*
 		FROM tenantguard.unique_key_facts(conversion_steps.schema) AS u
 		CROSS JOIN LATERAL tenantguard.unique_key_steps(u.indexrelid) AS s
-		WHERE 'unique_keys' = ANY (kinds) AND u.global AND NOT u.generated AND u.reason IS NULL
+		WHERE 'unique_keys' = ANY (kinds) AND u.global AND NOT u.generated AND u.reason IS NULL AND u.kind <> 'primary key'
 			AND tenantguard.why_not_unique(u.indexrelid) IS NULL
 			AND NOT EXISTS (SELECT 1 FROM tenantguard.key_consumers(u.indexrelid) AS k (name) WHERE k.name LIKE 'ON CONFLICT %')
+	),
+	todo AS (
+		SELECT k.* FROM keys AS k
 		UNION ALL
+		-- Not what an index that the keys bring along will serve.
 		SELECT s.*
 		FROM tenantguard.wanted_indexes(conversion_steps.schema) AS w
 		CROSS JOIN LATERAL tenantguard.build_steps(w.relid, w.tail, false,
 			pg_catalog.format('%s_%s', w.relname, pg_catalog.array_to_string(w.columns, '_')), pg_catalog.array_to_string(w.columns, '_'), '_idx',
 			pg_catalog.format('index (%s) on %s', pg_catalog.array_to_string(w.columns, ', '), w.name), 220, true) AS s
-		WHERE 'indexes' = ANY (kinds)
+		WHERE 'indexes' = ANY (kinds) AND NOT EXISTS (
+			SELECT 1 FROM keys AS k
+			CROSS JOIN LATERAL (SELECT pg_catalog.format(' ON %s%s', w.name, pg_catalog.left(w.tail, -1)) AS start) AS x
+			WHERE pg_catalog.starts_with(k.statement, 'CREATE UNIQUE INDEX ')
+				AND (pg_catalog.strpos(k.statement, x.start || ',') > 0 OR pg_catalog.strpos(k.statement, x.start || ')') > 0))
 	),
 	-- Several keys may want the same index.
 	once AS (
@@ -349,7 +357,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.conversion_steps(regnamespace, text[]) IS
-	'The steps that remain for the foreign keys, unique keys and indexes of a schema (NULL: of all), in order; all of one phase come before the next. Unique keys that foreign keys refer to come when one asks again after those. Left out, as for a person to decide: keys that cannot be converted, generated keys, those that keep_global() accepted, and those that a known ON CONFLICT names. Changes nothing.';
+	'The steps that remain for the foreign keys, unique keys and indexes of a schema (NULL: of all), in order; all of one phase come before the next. Unique keys that foreign keys refer to come when one asks again after those. Left out, as for a person to decide: keys that cannot be converted, primary and generated keys, those that keep_global() accepted, and those that a known ON CONFLICT names. Changes nothing.';
 
 CREATE FUNCTION tenantguard.conversion_script(schema regnamespace)
 RETURNS SETOF text
@@ -380,7 +388,8 @@ BEGIN
 		UNION ALL
 		SELECT u.object, CASE WHEN u.reason IS NOT NULL THEN 'kept global: ' || u.reason
 			ELSE COALESCE(tenantguard.why_not_unique(u.indexrelid), (
-				SELECT pg_catalog.string_agg(k.name, ', ') FROM tenantguard.key_consumers(u.indexrelid) AS k (name) WHERE k.name LIKE 'ON CONFLICT %')) END
+				SELECT pg_catalog.string_agg(k.name, ', ') FROM tenantguard.key_consumers(u.indexrelid) AS k (name) WHERE k.name LIKE 'ON CONFLICT %'),
+				CASE u.kind WHEN 'primary key' THEN pg_catalog.format('a primary key: see what tenantguard.convert_unique_key(%L) says of its cost', u.indexrelid::regclass) END) END
 		FROM tenantguard.unique_key_facts(conversion_script.schema) AS u
 		WHERE u.global AND NOT u.generated
 		ORDER BY 1

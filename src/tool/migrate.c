@@ -97,12 +97,15 @@ run_rounds(PGconn * conn, const ToolOptions *options)
 	SimpleStringList failed = {NULL, NULL};
 	Outcome		sum = {0};
 
-	for (int round = 0; round <= options->retries; round++)
+	int			repeats = 0;
+	bool		goes_on = true;
+
+	while (goes_on)
 	{
 		StepList   *list = ask_steps(conn, options);
-		Outcome		outcome = {0};
-		bool		goes_on = leave_out(list, &failed) > 0 && run_steps(list, options);
+		Outcome		outcome;
 
+		goes_on = leave_out(list, &failed) > 0 && run_steps(list, options);
 		outcome = count_outcome(list);
 		remember_failed(list, &failed);
 		free_steps(list);
@@ -110,8 +113,10 @@ run_rounds(PGconn * conn, const ToolOptions *options)
 		sum.unsafe += outcome.unsafe;
 		sum.failed += outcome.failed;
 		sum.again = outcome.again;
-		if (!goes_on || outcome.done + outcome.again == 0)
-			break;
+		if (outcome.again > 0 && ++repeats <= options->retries)
+			pg_usleep(1000000L);
+		else if (outcome.done == 0 || outcome.again > 0)
+			goes_on = false;
 	}
 	if (options->key == NULL)
 		tell_what_stays(conn, options);

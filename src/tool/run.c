@@ -355,6 +355,17 @@ next_ready(StepList *list, int from, int to, int64 *soonest)
 	return NULL;
 }
 
+static bool
+is_any_ready(const StepList *list, int from, int to)
+{
+	for (int i = from; i < to; i++)
+	{
+		if (list->steps[i].state == STEP_READY)
+			return true;
+	}
+	return false;
+}
+
 /* Wait until a server answers or something is due. */
 static void
 wait_for_any(int64 soonest)
@@ -418,17 +429,8 @@ run_phase(StepList *list, int from, int to, const ToolOptions *options)
 			if (step->kind == STEP_SHORT)
 				break;
 		}
-		if (busy == 0 && (CancelRequested || soonest > now_ms() + LONGEST_PAUSE * 2))
+		if (busy == 0 && (CancelRequested || !is_any_ready(list, from, to)))
 			return;
-		if (busy == 0)
-		{
-			bool		waiting = false;
-
-			for (int i = from; i < to; i++)
-				waiting |= list->steps[i].state == STEP_READY;
-			if (!waiting)
-				return;
-		}
 		wait_for_any(soonest);
 		for (int i = 0; i < worker_count; i++)
 		{

@@ -25,7 +25,7 @@ open_session(const ToolOptions *options)
 	conn = connectDatabase(&params, options->progname, false, false, true);
 	/* whoever ends the program ends what it had the server do */
 	must_run(conn, "SET client_connection_check_interval = '1s'");
-	must_run(conn, "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_session_timeout = 0");
+	must_run(conn, "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_session_timeout = 0; SET client_min_messages = warning");
 
 	result = must_query(conn, "SELECT 1 FROM pg_catalog.pg_extension WHERE extname = 'tenantguard'", 0, NULL);
 	if (PQntuples(result) == 0)

@@ -19,7 +19,7 @@ ask_schema(PGconn * conn, const ToolOptions *options)
 
 	return must_query(conn,
 					  "SELECT phase, " STEP_COLUMNS " FROM tenantguard.conversion_steps(pg_catalog.quote_ident($1)::pg_catalog.regnamespace, "
-					  "COALESCE(ARRAY[$2::text], '{foreign_keys,unique_keys,indexes}')) ORDER BY step",
+					  "CASE WHEN $2::text IS NULL THEN '{foreign_keys,unique_keys,indexes}' ELSE ARRAY[$2::text] END) ORDER BY step",
 					  2, params);
 }
 
