@@ -259,6 +259,10 @@ sub supposes_indexes
 	rows_are($node, 'postgres', "$suppose " . for_tenant($rare), '8', 'what is read is the tenant\'s', @app);
 	rows_are($node, 'postgres', "$suppose " . for_tenant($rare, 2), '', 'and nobody else\'s', @app);
 	refused($node, 'postgres', "$suppose $rare", 'no_context', 'or refused', @app);
+	rows_are($node, 'postgres', q{BEGIN; DO $$ BEGIN PERFORM tenantguard.begin_bypass('propose'); END $$;
+		SELECT columns, would_be_used FROM tenantguard.propose_indexes('public') WHERE relation = 'big'::regclass},
+		'{org_id,body}|t', 'what pg_stat_statements asks for is proposed and tried')
+		if $here{pg_stat_statements};
 }
 
 sub sets_the_user
