@@ -4,17 +4,21 @@
 
 CREATE FUNCTION tenantguard.short_name(base text, suffix text)
 RETURNS text
-LANGUAGE sql IMMUTABLE STRICT
+LANGUAGE plpgsql IMMUTABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	kept	text := base;
+BEGIN
 	-- A name has room for 63 bytes. What is cut off is told apart by its hash.
-	SELECT CASE
-		WHEN pg_catalog.octet_length(short_name.base || short_name.suffix) <= 63 THEN short_name.base || short_name.suffix
-		ELSE (
-			SELECT pg_catalog.left(short_name.base, n) || '_' || pg_catalog.left(pg_catalog.md5(short_name.base), 8) || short_name.suffix
-			FROM pg_catalog.generate_series(pg_catalog.length(short_name.base), 0, -1) AS n
-			WHERE pg_catalog.octet_length(pg_catalog.left(short_name.base, n)) <= 54 - pg_catalog.octet_length(short_name.suffix)
-			LIMIT 1) END
+	IF pg_catalog.octet_length(base || suffix) <= 63 THEN
+		RETURN base || suffix;
+	END IF;
+	WHILE pg_catalog.octet_length(kept) > 54 - pg_catalog.octet_length(suffix) LOOP
+		kept := pg_catalog.left(kept, -1);
+	END LOOP;
+	RETURN kept || '_' || pg_catalog.left(pg_catalog.md5(base), 8) || suffix;
+END
 $$;
 COMMENT ON FUNCTION tenantguard.short_name(text, text) IS
 	'The name with a suffix; where that has more than 63 bytes, as much of the name as fits, eight digits of its hash and the suffix.';
@@ -58,7 +62,7 @@ BEGIN
 			JOIN pg_catalog.pg_attribute AS a ON a.attrelid = con.conrelid AND a.attnum = k.attnum
 			JOIN pg_catalog.pg_attribute AS b ON b.attrelid = con.confrelid AND b.attnum = k.refnum
 			UNION ALL
-			SELECT pg_catalog.format('%I=%I', tenant_column, ref_column) WHERE tenant_column IS NOT NULL
+			SELECT pg_catalog.format('%I=%I', tenant_column, ref_column) WHERE tenant_column IS NOT NULL AND ref_column IS NOT NULL
 		 ) AS x (pair)),
 		(SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ',' ORDER BY a.attname)
 		 FROM pg_catalog.pg_attribute AS a
@@ -69,15 +73,19 @@ COMMENT ON FUNCTION tenantguard.foreign_key_shape(oid, name, name) IS
 	'What a foreign key says, by names and without its own name: two keys of the same shape do the same, whatever the order of their columns. With a pair of columns, what it would say if that pair were added.';
 
 -- The key with the tenant keeps the order of a unique key that is there.
-CREATE FUNCTION tenantguard.foreign_key_facts(schema regnamespace, constraint_id oid DEFAULT NULL)
-RETURNS TABLE (
+CREATE TYPE tenantguard.foreign_key_fact AS (
 	conid oid, conname name, relid oid, name text, relkind "char", object text,
 	ref_id oid, ref_name text, ref_relkind "char", ref_relname name,
 	tenant_column name, ref_column name, same_kind boolean,
 	guarded boolean, crosses boolean, converts boolean, why text, keeps_old boolean,
 	columns text, ref_columns text, target_columns text[], has_target boolean,
 	definition text, twin oid, twin_valid boolean
-)
+);
+COMMENT ON TYPE tenantguard.foreign_key_fact IS
+	'What foreign_key_facts() says of one foreign key.';
+
+CREATE FUNCTION tenantguard.foreign_key_facts(schema regnamespace, constraint_id oid DEFAULT NULL)
+RETURNS SETOF tenantguard.foreign_key_fact
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
@@ -190,7 +198,7 @@ BEGIN
 	WHERE c.conrelid = relation AND c.conname = constraint_name AND c.contype = 'f';
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no foreign key "%" of %', constraint_name, relation
-			USING ERRCODE = '42704',
+			USING ERRCODE = '22023',
 				HINT = 'Use SELECT relation, name FROM tenantguard.foreign_keys.';
 	END IF;
 	IF NOT (tenantguard.sees_all_rows(con.conrelid) AND tenantguard.sees_all_rows(con.confrelid)) THEN
@@ -260,7 +268,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.crossing_rows(regclass, name, int) IS
-	'Up to max_rows rows that a key with the tenant column would not let in: their primary key (or ctid), their tenant, what they refer to, its tenant, and what is wrong. Reads both tables under a bypass. For a constraint that the server validated over visible rows only, this finds the rows that point at nothing. Raises 42501 (bypass_denied) when some rows could be hidden, 42704 for an unknown key.';
+	'Up to max_rows rows that a key with the tenant column would not let in: their primary key (or ctid), their tenant, what they refer to, its tenant, and what is wrong. Reads both tables under a bypass. For a constraint that the server validated over visible rows only, this finds the rows that point at nothing. Raises 42501 (bypass_denied) when some rows could be hidden, 22023 for an unknown key.';
 
 CREATE FUNCTION tenantguard.require_no_crossing(relation regclass, constraint_name name)
 RETURNS void
@@ -296,7 +304,7 @@ DECLARE
 	con		pg_catalog.pg_constraint;
 BEGIN
 	SELECT c.* INTO con FROM pg_catalog.pg_constraint AS c WHERE c.oid = known_crossing_rows.conid;
-	IF NOT (tenantguard.sees_all_rows(con.conrelid) AND tenantguard.sees_all_rows(con.confrelid)) THEN
+	IF con.oid IS NULL OR NOT (tenantguard.sees_all_rows(con.conrelid) AND tenantguard.sees_all_rows(con.confrelid)) THEN
 		RETURN NULL;
 	END IF;
 	RETURN ARRAY(
@@ -371,7 +379,7 @@ BEGIN
 	RETURN QUERY
 		SELECT pg_catalog.format('ON CONFLICT in function %s', p.oid::regprocedure)
 		FROM pg_catalog.pg_proc AS p
-		WHERE p.prosrc ~* 'on\s+conflict\s*\(' AND p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace
+		WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace AND p.prosrc ~* 'on\s+conflict\s*\('
 			AND tenantguard.conflict_target(p.prosrc, rel.relname, key_columns)
 		ORDER BY 1;
 	SELECT c.oid INTO statements
@@ -395,27 +403,33 @@ COMMENT ON FUNCTION tenantguard.key_consumers(oid) IS
 
 CREATE FUNCTION tenantguard.index_tail(index oid)
 RETURNS text
-LANGUAGE sql STABLE STRICT
+LANGUAGE plpgsql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
 	-- Cut off by their length, since names may hold anything.
-	SELECT pg_catalog.substr(pg_catalog.pg_get_indexdef(i.indexrelid),
+	RETURN (SELECT pg_catalog.substr(pg_catalog.pg_get_indexdef(i.indexrelid),
 		pg_catalog.length(pg_catalog.format('CREATE %sINDEX %I ON %s%I.%I', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname,
 			CASE c.relkind WHEN 'I' THEN 'ONLY ' ELSE '' END, n.nspname, r.relname)) + 1)
 	FROM pg_catalog.pg_index AS i
 	JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
 	JOIN pg_catalog.pg_class AS r ON r.oid = i.indrelid
 	JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace
-	WHERE i.indexrelid = index_tail.index
+	WHERE i.indexrelid = index_tail.index);
+END
 $$;
 COMMENT ON FUNCTION tenantguard.index_tail(oid) IS
 	'The definition of an index from its access method on, as the server writes it: two indexes of a table with the same tail are the same but for their names and uniqueness.';
 
-CREATE FUNCTION tenantguard.unique_key_facts(schema regnamespace, index oid DEFAULT NULL)
-RETURNS TABLE (
+CREATE TYPE tenantguard.unique_key_fact AS (
 	indexrelid oid, index_name name, relid oid, name text, relname name, relkind "char", object text, kind text, conid oid,
 	mode text, tenant_column name, tenant_not_null boolean, global boolean, generated boolean, referenced boolean, tail text, code text, reason text
-)
+);
+COMMENT ON TYPE tenantguard.unique_key_fact IS
+	'What unique_key_facts() says of one unique key.';
+
+CREATE FUNCTION tenantguard.unique_key_facts(schema regnamespace, index oid DEFAULT NULL)
+RETURNS SETOF tenantguard.unique_key_fact
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
@@ -480,7 +494,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-	fact	record;
+	fact	tenantguard.unique_key_fact;
 BEGIN
 	SELECT u.* INTO fact FROM tenantguard.unique_key_facts(NULL, index) AS u WHERE u.indexrelid = index AND u.global;
 	IF NOT FOUND THEN

@@ -20,45 +20,61 @@ COMMENT ON TYPE tenantguard.conversion_step IS
 
 CREATE FUNCTION tenantguard.same_index(relation oid, tail text, is_unique boolean, valid boolean)
 RETURNS oid
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT i.indexrelid
-	FROM pg_catalog.pg_index AS i
-	WHERE i.indrelid = same_index.relation AND i.indisunique = same_index.is_unique
-		AND (i.indisvalid AND i.indisready) = same_index.valid
-		AND tenantguard.index_tail(i.indexrelid) = same_index.tail
-	ORDER BY i.indexrelid
-	LIMIT 1
+BEGIN
+	RETURN (
+		SELECT i.indexrelid
+		FROM pg_catalog.pg_index AS i
+		WHERE i.indrelid = same_index.relation AND i.indisunique = same_index.is_unique
+			AND (i.indisvalid AND i.indisready) = same_index.valid
+			AND tenantguard.index_tail(i.indexrelid) = same_index.tail
+		ORDER BY i.indexrelid
+		LIMIT 1);
+END
 $$;
 COMMENT ON FUNCTION tenantguard.same_index(oid, text, boolean, boolean) IS
 	'The valid (or an invalid) index of the relation with this definition, or NULL.';
 
 CREATE FUNCTION tenantguard.new_index_name(relation oid, base text, suffix text, tail text)
 RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT t.name
-	FROM pg_catalog.generate_series(0, 1000) AS n
-	CROSS JOIN LATERAL (
-		SELECT tenantguard.short_name(new_index_name.base, new_index_name.suffix || CASE n WHEN 0 THEN '' ELSE n::text END) AS name) AS t
-	JOIN pg_catalog.pg_class AS r ON r.oid = new_index_name.relation
-	LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = r.relnamespace AND c.relname = t.name
-	LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid AND i.indrelid = r.oid
-	-- What an earlier attempt left counts as free: it is dropped first.
-	WHERE c.oid IS NULL OR (i.indexrelid IS NOT NULL AND NOT i.indisvalid AND tenantguard.index_tail(i.indexrelid) = new_index_name.tail)
-	ORDER BY n
-	LIMIT 1
+#variable_conflict use_variable
+DECLARE
+	schema		oid;
+	name		text;
+	attempt		int := 0;
+BEGIN
+	SELECT c.relnamespace INTO schema FROM pg_catalog.pg_class AS c WHERE c.oid = relation;
+	LOOP
+		name := tenantguard.short_name(base, suffix || CASE attempt WHEN 0 THEN '' ELSE attempt::text END);
+		-- What an earlier attempt left counts as free: it is dropped first.
+		EXIT WHEN NOT EXISTS (
+			SELECT 1
+			FROM pg_catalog.pg_class AS c
+			LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid AND i.indrelid = relation
+			WHERE c.relnamespace = schema AND c.relname = name
+				AND NOT COALESCE(NOT i.indisvalid AND tenantguard.index_tail(i.indexrelid) = tail, false));
+		attempt := attempt + 1;
+	END LOOP;
+	RETURN name;
+END
 $$;
 COMMENT ON FUNCTION tenantguard.new_index_name(oid, text, text, text) IS
 	'A name for a new index of the relation: base and suffix, with a number where that is taken by something else.';
 
 CREATE FUNCTION tenantguard.leaf_tables(relation oid)
 RETURNS TABLE (relid oid, name text, relname name)
-LANGUAGE sql STABLE STRICT
+LANGUAGE plpgsql STABLE STRICT ROWS 2
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), c.relname
 	FROM (
 		SELECT leaf_tables.relation AS relid
@@ -70,14 +86,15 @@ AS $$
 	JOIN pg_catalog.pg_class AS c ON c.oid = l.relid
 	JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 	WHERE c.relkind IN ('r', 'm')
-	ORDER BY n.nspname, c.relname
+	ORDER BY n.nspname, c.relname;
+END
 $$;
 COMMENT ON FUNCTION tenantguard.leaf_tables(oid) IS
 	'The tables that hold the rows of a relation: itself, or its partitions.';
 
 CREATE FUNCTION tenantguard.build_steps(relation oid, tail text, is_unique boolean, base text, leaf_base text, suffix text, object text, first_phase int, with_parent boolean)
 RETURNS SETOF tenantguard.conversion_step
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -126,22 +143,19 @@ $$;
 COMMENT ON FUNCTION tenantguard.build_steps(oid, text, boolean, text, text, text, text, int, boolean) IS
 	'The steps that remain until the relation has a valid index with this definition: leftovers of failed builds dropped (first_phase), built CONCURRENTLY in every partition (+ 10), joined on the partitioned table (+ 20, with_parent only).';
 
-CREATE FUNCTION tenantguard.foreign_key_steps(constraint_id oid)
+CREATE FUNCTION tenantguard.foreign_key_steps(fk tenantguard.foreign_key_fact)
 RETURNS SETOF tenantguard.conversion_step
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-	fk			record;
 	leaf		record;
 	new_name	text;
 	final_name	text;
 	renames		text := '';
 	words		text;
 BEGIN
-	SELECT f.* INTO fk FROM tenantguard.foreign_key_facts(
-		(SELECT c.connamespace FROM pg_catalog.pg_constraint AS c WHERE c.oid = constraint_id), constraint_id) AS f;
 	IF NOT COALESCE(fk.converts, false) OR (fk.keeps_old AND fk.twin_valid) THEN
 		RETURN;
 	END IF;
@@ -168,13 +182,13 @@ BEGIN
 		LEFT JOIN LATERAL (
 			SELECT c.conname FROM pg_catalog.pg_constraint AS c
 			WHERE c.conrelid = l.relid AND c.contype = 'f' AND c.confrelid = fk.ref_id AND c.conparentid <> 0
-				AND tenantguard.foreign_key_shape(c.oid) = tenantguard.foreign_key_shape(constraint_id)
+				AND tenantguard.foreign_key_shape(c.oid) = tenantguard.foreign_key_shape(fk.conid)
 			ORDER BY c.oid LIMIT 1
 		) AS old ON fk.relkind = 'p'
 		LEFT JOIN LATERAL (
 			SELECT c.conname, c.convalidated FROM pg_catalog.pg_constraint AS c
 			WHERE c.conrelid = l.relid AND c.contype = 'f' AND c.confrelid = fk.ref_id
-				AND tenantguard.foreign_key_shape(c.oid) = tenantguard.foreign_key_shape(constraint_id, fk.tenant_column, fk.ref_column)
+				AND tenantguard.foreign_key_shape(c.oid) = tenantguard.foreign_key_shape(fk.conid, fk.tenant_column, fk.ref_column)
 			ORDER BY c.convalidated DESC, c.oid LIMIT 1
 		) AS new ON fk.relkind = 'p'
 	LOOP
@@ -210,14 +224,14 @@ BEGIN
 	IF final_name <> new_name THEN
 		words := words || pg_catalog.format('; ALTER TABLE %s RENAME CONSTRAINT %I TO %I', fk.name, new_name, final_name) || renames;
 	END IF;
-	IF final_name = fk.conname AND pg_catalog.obj_description(constraint_id, 'pg_constraint') IS NOT NULL THEN
+	IF final_name = fk.conname AND pg_catalog.obj_description(fk.conid, 'pg_constraint') IS NOT NULL THEN
 		words := words || pg_catalog.format('; COMMENT ON CONSTRAINT %I ON %s IS %L', final_name, fk.name,
-			pg_catalog.obj_description(constraint_id, 'pg_constraint'));
+			pg_catalog.obj_description(fk.conid, 'pg_constraint'));
 	END IF;
 	RETURN NEXT (80, fk.object, 'put it in the place of the old key', words, true, 'everybody')::tenantguard.conversion_step;
 END
 $$;
-COMMENT ON FUNCTION tenantguard.foreign_key_steps(oid) IS
+COMMENT ON FUNCTION tenantguard.foreign_key_steps(tenantguard.foreign_key_fact) IS
 	'The steps that remain until a foreign key contains the tenant column; none for a key that need not or cannot be converted.';
 
 CREATE FUNCTION tenantguard.convert_foreign_key(relation regclass, constraint_name name)
@@ -227,7 +241,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-	fact	record;
+	fact	tenantguard.foreign_key_fact;
 BEGIN
 	SELECT f.* INTO fact
 	FROM pg_catalog.pg_constraint AS c
@@ -235,7 +249,7 @@ BEGIN
 	WHERE c.conrelid = relation AND c.conname = constraint_name AND c.contype = 'f';
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no foreign key "%" of %', constraint_name, relation
-			USING ERRCODE = '42704',
+			USING ERRCODE = '22023',
 				HINT = 'Use SELECT relation, name FROM tenantguard.foreign_keys.';
 	END IF;
 	IF fact.crosses AND NOT fact.converts THEN
@@ -246,19 +260,20 @@ BEGIN
 	RETURN QUERY
 		SELECT s.step, s.object, s.purpose, s.statement, s.in_transaction, s.blocks
 		FROM (SELECT pg_catalog.row_number() OVER (ORDER BY t.phase, t.position) AS step, t.*
-			  FROM tenantguard.foreign_key_steps(fact.conid) WITH ORDINALITY AS t (phase, object, purpose, statement, in_transaction, blocks, position)) AS s
+			  FROM tenantguard.foreign_key_steps(fact) WITH ORDINALITY AS t (phase, object, purpose, statement, in_transaction, blocks, position)) AS s
 		ORDER BY s.step;
 END
 $$;
 COMMENT ON FUNCTION tenantguard.convert_foreign_key(regclass, name) IS
 	'The steps that remain until the foreign key contains the tenant column, to be run in order, each by itself (\gexec in psql, or the program tenantguard): rows that cross stop it, the unique key (tenant, ...) is built CONCURRENTLY, the new key is added NOT VALID, validated, and takes the old one''s place and name. None where nothing remains. Changes nothing. Raises 22023 for a key that cannot be converted, with the reason.';
 
-CREATE FUNCTION tenantguard.why_not_unique(index oid)
+CREATE FUNCTION tenantguard.why_not_unique(u tenantguard.unique_key_fact)
 RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE
+BEGIN
+	RETURN (SELECT CASE
 		WHEN u.kind = 'exclusion constraint' THEN 'it is an exclusion constraint, which no index can be built for without locking the table'
 		WHEN u.kind = 'primary key' AND u.mode = 'tenant_or_shared' THEN 'it is a primary key, which the rows of no tenant could not be in with the tenant'
 		WHEN u.referenced THEN pg_catalog.format('%s refer to it: convert them first', (
@@ -273,20 +288,20 @@ AS $$
 			WHERE c.conrelid = u.relid AND c.contype = 'u' AND c.conkey = (t.attnum || (i.indkey::int2[])[0:i.indnkeyatts - 1]))
 			THEN 'another constraint says the same with the tenant: drop that one, or this one'
 		WHEN NOT i.indisvalid THEN 'it is not valid' END
-	FROM tenantguard.unique_key_facts((SELECT c.relnamespace FROM pg_catalog.pg_class AS c WHERE c.oid = why_not_unique.index), why_not_unique.index) AS u
-	JOIN pg_catalog.pg_index AS i ON i.indexrelid = u.indexrelid
+	FROM pg_catalog.pg_index AS i
+	WHERE i.indexrelid = u.indexrelid);
+END
 $$;
-COMMENT ON FUNCTION tenantguard.why_not_unique(oid) IS
+COMMENT ON FUNCTION tenantguard.why_not_unique(tenantguard.unique_key_fact) IS
 	'Why a global unique key cannot be converted now, or NULL.';
 
-CREATE FUNCTION tenantguard.unique_key_steps(index oid)
+CREATE FUNCTION tenantguard.unique_key_steps(uk tenantguard.unique_key_fact)
 RETURNS SETOF tenantguard.conversion_step
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-	uk			record;
 	old			record;
 	leaf		record;
 	bracket		int;
@@ -300,9 +315,7 @@ DECLARE
 	takes_over	boolean;
 	final_name	text;
 BEGIN
-	SELECT u.* INTO uk FROM tenantguard.unique_key_facts(
-		(SELECT c.relnamespace FROM pg_catalog.pg_class AS c WHERE c.oid = index), index) AS u;
-	IF NOT COALESCE(uk.global, false) OR tenantguard.why_not_unique(index) IS NOT NULL THEN
+	IF NOT COALESCE(uk.global, false) OR tenantguard.why_not_unique(uk) IS NOT NULL THEN
 		RETURN;
 	END IF;
 	SELECT i.indisreplident, i.indisclustered, k.condeferrable, k.condeferred, i.indnullsnotdistinct,
@@ -313,7 +326,7 @@ BEGIN
 	JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
 	JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 	LEFT JOIN pg_catalog.pg_constraint AS k ON k.oid = uk.conid
-	WHERE i.indexrelid = index;
+	WHERE i.indexrelid = uk.indexrelid;
 	bracket := pg_catalog.strpos(uk.tail, '(');
 	new_tail := pg_catalog.format('%s(%I, %s', pg_catalog.left(uk.tail, bracket - 1), uk.tenant_column, pg_catalog.substr(uk.tail, bracket + 1));
 	-- Rows of no tenant are one more tenant, as long as nothing else is NULL.
@@ -321,7 +334,7 @@ BEGIN
 		SELECT 1
 		FROM pg_catalog.pg_index AS i
 		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
-		WHERE i.indexrelid = index AND NOT a.attnotnull)
+		WHERE i.indexrelid = uk.indexrelid AND NOT a.attnotnull)
 	THEN
 		new_tail := new_tail || ' NULLS NOT DISTINCT';
 	END IF;
@@ -371,7 +384,7 @@ BEGIN
 				COALESCE((SELECT m.relname FROM pg_catalog.pg_class AS m WHERE m.oid = tenantguard.same_index(l.relid, new_tail, true, true)),
 					tenantguard.new_index_name(l.relid, pg_catalog.format('%s_%s', l.relname, uk.index_name), '_tenant', new_tail)) AS new_name
 			FROM tenantguard.leaf_tables(uk.relid) AS l
-			LEFT JOIN pg_catalog.pg_partition_tree(index::regclass) AS t ON t.isleaf AND l.relid = (SELECT i.indrelid FROM pg_catalog.pg_index AS i WHERE i.indexrelid = t.relid)
+			LEFT JOIN pg_catalog.pg_partition_tree(uk.indexrelid::regclass) AS t ON t.isleaf AND l.relid = (SELECT i.indrelid FROM pg_catalog.pg_index AS i WHERE i.indexrelid = t.relid)
 			LEFT JOIN pg_catalog.pg_class AS c ON c.oid = t.relid
 			JOIN pg_catalog.pg_class AS r ON r.oid = l.relid
 			JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace
@@ -407,7 +420,7 @@ BEGIN
 		words || after, true, 'everybody')::tenantguard.conversion_step;
 END
 $$;
-COMMENT ON FUNCTION tenantguard.unique_key_steps(oid) IS
+COMMENT ON FUNCTION tenantguard.unique_key_steps(tenantguard.unique_key_fact) IS
 	'The steps that remain until a unique key contains the tenant column in front; none for a key that does, that foreign keys refer to, or that is an exclusion constraint.';
 
 CREATE FUNCTION tenantguard.convert_unique_key(index regclass, consumers_ready boolean DEFAULT false)
@@ -417,7 +430,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-	fact		record;
+	fact		tenantguard.unique_key_fact;
 	why			text;
 	conflicts	text;
 BEGIN
@@ -433,7 +446,7 @@ BEGIN
 	IF NOT fact.global THEN
 		RETURN;
 	END IF;
-	why := tenantguard.why_not_unique(index);
+	why := tenantguard.why_not_unique(fact);
 	IF why IS NULL AND NOT consumers_ready THEN
 		SELECT pg_catalog.string_agg(k.name, ', ') INTO conflicts
 		FROM tenantguard.key_consumers(index) AS k (name)
@@ -449,7 +462,7 @@ BEGIN
 	RETURN QUERY
 		SELECT s.step, s.object, s.purpose, s.statement, s.in_transaction, s.blocks
 		FROM (SELECT pg_catalog.row_number() OVER (ORDER BY t.phase, t.position) AS step, t.*
-			  FROM tenantguard.unique_key_steps(index) WITH ORDINALITY AS t (phase, object, purpose, statement, in_transaction, blocks, position)) AS s
+			  FROM tenantguard.unique_key_steps(fact) WITH ORDINALITY AS t (phase, object, purpose, statement, in_transaction, blocks, position)) AS s
 		ORDER BY s.step;
 END
 $$;

@@ -24,22 +24,24 @@ CREATE VIEW tenantguard.indexes AS
 		JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
 		JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
 	),
+	-- Joined, so that a schema of thousands of tables is hashed.
+	covered AS (
+		SELECT DISTINCT ON (i.indexrelid) i.indexrelid, o.index_name AS other, o.parts = i.parts AS same
+		FROM idx AS i
+		JOIN idx AS o ON o.relid = i.relid AND o.amname = i.amname AND o.predicate = i.predicate
+		WHERE o.indexrelid <> i.indexrelid AND o.valid AND i.valid
+			AND (i.amname = 'btree' OR o.parts = i.parts)
+			AND o.parts[1:pg_catalog.cardinality(i.parts)] = i.parts
+			AND i.indnatts = i.indnkeyatts
+			-- Of two that are the same, the later one; never one that a rule needs.
+			AND NOT i.indisunique AND NOT i.indisexclusion AND NOT i.needed AND NOT i.inherited
+			AND (o.parts <> i.parts OR o.indisunique OR o.needed OR o.indexrelid < i.indexrelid)
+		ORDER BY i.indexrelid, o.parts = i.parts DESC, o.indexrelid
+	),
 	judged AS (
 		SELECT i.*, w.other, w.same
 		FROM idx AS i
-		LEFT JOIN LATERAL (
-			SELECT o.index_name AS other, o.parts = i.parts AS same
-			FROM idx AS o
-			WHERE o.relid = i.relid AND o.indexrelid <> i.indexrelid AND o.valid AND i.valid
-				AND o.amname = i.amname AND (i.amname = 'btree' OR o.parts = i.parts) AND o.predicate = i.predicate
-				AND o.parts[1:pg_catalog.cardinality(i.parts)] = i.parts
-				AND i.indnatts = i.indnkeyatts
-				-- Of two that are the same, the later one; never one that a rule needs.
-				AND NOT i.indisunique AND NOT i.indisexclusion AND NOT i.needed AND NOT i.inherited
-				AND (o.parts <> i.parts OR o.indisunique OR o.needed OR o.indexrelid < i.indexrelid)
-			ORDER BY o.parts = i.parts DESC, o.indexrelid
-			LIMIT 1
-		) AS w ON true
+		LEFT JOIN covered AS w ON w.indexrelid = i.indexrelid
 	)
 	SELECT j.relid::regclass AS relation, j.index_name AS name,
 		CASE
@@ -139,6 +141,7 @@ BEGIN
 				FROM %s AS s
 				JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid
 				WHERE d.datname = pg_catalog.current_database()
+					AND pg_catalog.strpos(pg_catalog.lower(s.query), pg_catalog.lower($2)) > 0
 					AND s.query ~* pg_catalog.format('(from|update|into)\s+(only\s+)?([a-z0-9_"]+\.)?"?%%s"?(\s|;|$)', pg_catalog.regexp_replace($2, '([^A-Za-z0-9_])', '\\\1', 'g'))
 					AND s.query ~* '^\s*(select|update|delete|with)' AND s.query !~* '\mjoin\M'
 			) AS x
@@ -317,16 +320,16 @@ BEGIN
 	WITH keys AS MATERIALIZED (
 		SELECT s.*
 		FROM tenantguard.foreign_key_facts(conversion_steps.schema) AS f
-		CROSS JOIN LATERAL tenantguard.foreign_key_steps(f.conid) AS s
+		CROSS JOIN LATERAL tenantguard.foreign_key_steps(f) AS s
 		WHERE 'foreign_keys' = ANY (kinds) AND f.converts
 		UNION ALL
 		-- What is accepted stays, what the server makes up tells little; known
 		-- consumers and primary keys, which code relies on, are for a person.
 		SELECT s.*
 		FROM tenantguard.unique_key_facts(conversion_steps.schema) AS u
-		CROSS JOIN LATERAL tenantguard.unique_key_steps(u.indexrelid) AS s
+		CROSS JOIN LATERAL tenantguard.unique_key_steps(u) AS s
 		WHERE 'unique_keys' = ANY (kinds) AND u.global AND NOT u.generated AND u.reason IS NULL AND u.kind <> 'primary key'
-			AND tenantguard.why_not_unique(u.indexrelid) IS NULL
+			AND tenantguard.why_not_unique(u) IS NULL
 			AND NOT EXISTS (SELECT 1 FROM tenantguard.key_consumers(u.indexrelid) AS k (name) WHERE k.name LIKE 'ON CONFLICT %')
 	),
 	todo AS (
@@ -387,7 +390,7 @@ BEGIN
 		WHERE f.crosses AND NOT f.converts
 		UNION ALL
 		SELECT u.object, CASE WHEN u.reason IS NOT NULL THEN 'kept global: ' || u.reason
-			ELSE COALESCE(tenantguard.why_not_unique(u.indexrelid), (
+			ELSE COALESCE(tenantguard.why_not_unique(u), (
 				SELECT pg_catalog.string_agg(k.name, ', ') FROM tenantguard.key_consumers(u.indexrelid) AS k (name) WHERE k.name LIKE 'ON CONFLICT %'),
 				CASE u.kind WHEN 'primary key' THEN pg_catalog.format('a primary key: see what tenantguard.convert_unique_key(%L) says of its cost', u.indexrelid::regclass) END) END
 		FROM tenantguard.unique_key_facts(conversion_script.schema) AS u

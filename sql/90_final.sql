@@ -241,7 +241,7 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.conflict_target(text, name, name[]),
 	tenantguard.foreign_key_facts(regnamespace, oid),
 	tenantguard.foreign_key_shape(oid, name, name),
-	tenantguard.foreign_key_steps(oid),
+	tenantguard.foreign_key_steps(tenantguard.foreign_key_fact),
 	tenantguard.guess_index_size(oid, name[]),
 	tenantguard.index_tail(oid),
 	tenantguard.index_writes(oid),
@@ -256,9 +256,9 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.short_name(text, text),
 	tenantguard.try_index(oid, name[], text),
 	tenantguard.unique_key_facts(regnamespace, oid),
-	tenantguard.unique_key_steps(oid),
+	tenantguard.unique_key_steps(tenantguard.unique_key_fact),
 	tenantguard.wanted_indexes(regnamespace),
-	tenantguard.why_not_unique(oid)
+	tenantguard.why_not_unique(tenantguard.unique_key_fact)
 TO PUBLIC;
 
 DO $$
