@@ -1,5 +1,5 @@
 -- stored_settings.sql: settings that are stored and would open the guard for
--- later sessions. What ALTER SYSTEM writes is in 022_drift.
+-- later sessions. What ALTER SYSTEM writes is in 024_drift.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS tenantguard CASCADE;
