@@ -185,7 +185,7 @@ COMMENT ON FUNCTION tenantguard.require_carried(regclass) IS
 -- its author wrote: this is a search, not a proof.
 CREATE FUNCTION tenantguard.column_consumers(relation regclass)
 RETURNS TABLE (kind text, name text, what text)
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -362,7 +362,7 @@ COMMENT ON FUNCTION tenantguard.own_trigger_columns(oid, name) IS
 
 CREATE FUNCTION tenantguard.follow_statements(ancestor regclass)
 RETURNS SETOF text
-LANGUAGE plpgsql STABLE ROWS 2
+LANGUAGE plpgsql STABLE STRICT ROWS 2
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -482,7 +482,7 @@ COMMENT ON FUNCTION tenantguard.carry_statements(regclass, name) IS
 
 CREATE FUNCTION tenantguard.remark_consumers(relation regclass)
 RETURNS void
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -834,7 +834,7 @@ COMMENT ON FUNCTION tenantguard.key_expression(regclass, text) IS
 
 CREATE FUNCTION tenantguard.disagreements_by_links(relation regclass)
 RETURNS TABLE (row_key jsonb, problem text, tenants text[])
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -896,7 +896,7 @@ COMMENT ON FUNCTION tenantguard.quarantine_table(regclass) IS
 
 CREATE FUNCTION tenantguard.make_quarantine(relation regclass)
 RETURNS void
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = error
 AS $$
@@ -1067,7 +1067,7 @@ COMMENT ON FUNCTION tenantguard.release_quarantine(regclass) IS
 
 CREATE FUNCTION tenantguard.run_briefly(statement text)
 RETURNS void
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
