@@ -1,11 +1,12 @@
 # Attacks.pm
-#   Twenty-six ways for one tenant to meet another's rows.
+#   Thirty-six ways for one tenant to meet another's rows.
 #
 # The attacker is organization 2 (Birch Books).  An attack is a psql script;
 # its last line of output is "foreign|own": rows of other tenants, and of its
 # own, that it saw, changed or destroyed.  In the script <set N> is what the
-# application does for tenant N, <mine TABLE> counts what is visible.  Nothing
-# is committed.
+# application does for tenant N, <mine TABLE> counts what is visible, and
+# <whose ID TABLE> the same by the id of the parent, where rows do not say whose
+# they are.  Nothing is committed.
 #
 # Every attack says what it must meet under the usual policy with ENABLE, under
 # the same policy with FORCE, and under tenantguard: rows(foreign, own) or an
@@ -48,7 +49,7 @@ sub list
 {
 	my ($setting, $suspend) = @_;
 	my @attacks = (context_attacks($suspend), plan_attacks(),
-		privileged_attacks(), write_attacks());
+		privileged_attacks(), write_attacks(), linked_attacks());
 	for my $attack (@attacks)
 	{
 		for ($attack->{sql})
@@ -57,9 +58,18 @@ sub list
 			s/<set (\w*)>/SET LOCAL $setting = '$1';/g;
 			s/<leave (\w*)>/SET $setting = '$1';/g;
 			s/<mine ([^>]+)>/SELECT count(*) FILTER (WHERE org_id <> $ME), count(*) FILTER (WHERE org_id = $ME) FROM $1/g;
+			s/<whose (\w+) ([^>]+)>/whose($1, $2)/ge;
 		}
 	}
 	return @attacks;
+}
+
+sub whose
+{
+	my ($id, $table) = @_;
+	my $owner = Expected::owner_sql($id);
+	return "SELECT count(*) FILTER (WHERE $owner <> $ME),"
+	  . " count(*) FILTER (WHERE $owner = $ME) FROM $table";
 }
 
 # The tenant is missing, wrong, or somebody else's.
@@ -271,6 +281,74 @@ RESET ROLE;
 SELECT :before - count(*), 0 FROM satisfaction_ratings WHERE org_id <> 2;
 SQL
 			met => [ (taken($ratings)) x 2, refused('truncate_refused') ] });
+}
+
+# Tables that say nothing of an organization, and what is attached to a row of
+# another one.  The usual policy has no column to hold article_votes and
+# comment_reactions by.
+sub linked_attacks
+{
+	my $open = sub { (all_of($_[0])) x 2 };
+	my $mine = mine_of('article_votes');
+	my $insert = sub {
+		my ($into, $values) = @_;
+		return "BEGIN; <set 2> INSERT INTO $into VALUES $values;"
+		  . "\n\\echo :ROW_COUNT|0\n";
+	};
+	my $attached = [ (taken(1)) x 2, '23503' ];
+	return (
+		{   name  => 'votes, which only their article ties to an owner',
+			as    => 'app',
+			sql   => 'BEGIN; <set 2> <whose article_id article_votes>;',
+			met   => [ $open->('article_votes'), $mine ] },
+		{   name  => "votes, view owned by the tables' owner",
+			as    => 'app',
+			sql   => 'BEGIN; <set 2> <whose article_id'
+			  . ' article_scores, generate_series(1, votes)>;',
+			met => [ $open->('article_votes'), $mine ] },
+		{   name  => 'COPY article_votes TO STDOUT by a superuser',
+			as    => 'superuser',
+			sql   => 'BEGIN; <set 2> COPY article_votes (article_id) TO STDOUT;',
+			owner => sub { Expected::owner_of($_[0] - 1) },
+			met   => [ $open->('article_votes'), $mine ] },
+		{   name  => 'DELETE of votes that forgot its WHERE, owner',
+			as    => 'owner',
+			sql   => 'BEGIN; <set 2> WITH done AS (DELETE FROM article_votes'
+			  . ' RETURNING article_id) <whose article_id done>;',
+			met   => [ $open->('article_votes'), $mine ] },
+		{   name  => 'UPDATE of reactions that forgot its WHERE',
+			as    => 'app',
+			sql   => 'BEGIN; <set 2> WITH done AS (UPDATE comment_reactions'
+			  . " SET emoji = 'no' RETURNING comment_id) <whose comment_id done>;",
+			met =>
+			  [ $open->('comment_reactions'), mine_of('comment_reactions') ] },
+		{   name  => "comment on another tenant's ticket",
+			as    => 'app',
+			sql   => $insert->(
+				'ticket_comments (org_id, ticket_id, body)', "(2, 1, 'x')"),
+			met => $attached },
+		{   name  => "vote for another tenant's article",
+			as    => 'app',
+			sql   => $insert->('article_votes', "(1, 'x', true)"),
+			met   => $attached },
+		{   name  => "reaction to another tenant's comment, owner",
+			as    => 'owner',
+			sql   => $insert->(
+				'comment_reactions', "(1, md5('user5')::uuid, 'x')"),
+			met => $attached },
+		{   name  => "vote moved to another's article, superuser",
+			as    => 'superuser',
+			sql   => 'BEGIN; <set 2> UPDATE article_votes SET article_id = 1'
+			  . " WHERE (article_id, voter) = (6, 'voter5');"
+			  . "\n\\echo :ROW_COUNT|0\n",
+			met => $attached },
+		{   name  => "ON CONFLICT on another tenant's vote, superuser",
+			as    => 'superuser',
+			sql   => 'BEGIN; <set 2> WITH done AS (INSERT INTO article_votes'
+			  . " VALUES (1, 'voter0', false) ON CONFLICT (article_id, voter)"
+			  . ' DO UPDATE SET helpful = false RETURNING article_id)'
+			  . ' <whose article_id done>;',
+			met => [ (taken(1)) x 2, refused('foreign_conflict') ] });
 }
 
 1;

@@ -12,7 +12,7 @@ use warnings;
 
 our @TENANTS = ([1, 'Acme Bicycles'], [2, 'Birch Books'], [3, 'Cobalt Cafe']);
 
-# Tables with a tenant column whose row i belongs to owner_of(i).
+# Tables whose row i belongs to owner_of(i).
 our %ROWS = (
 	teams                => 60,
 	team_members         => 300,
@@ -37,15 +37,18 @@ our %ROWS = (
 	invoices             => 240,
 	invoice_lines        => 720,
 	events               => 24000,
-	comment_reactions    => 4000,);
+	comment_reactions    => 4000,
+	article_votes        => 1200,);
+
+# Those among them that were made without a tenant column.
+our @LINKED = qw(article_votes comment_reactions);
 
 # Tables in which no row is one organization's.
 our %COMMON = (
 	countries         => 20,
 	plans             => 3,
 	schema_migrations => 14,
-	users             => 300,
-	article_votes     => 1200,);
+	users             => 300,);
 
 our $HOUSE_REPLIES = 10;
 
@@ -54,6 +57,15 @@ sub owner_of
 	my ($i) = @_;
 	my $digit = $i % 10;
 	return $digit < 5 ? 1 : $digit < 8 ? 2 : 3;
+}
+
+# The owner of what refers to row i of a parent, whose id is i + 1: in SQL too,
+# for tables that do not say.
+sub owner_sql
+{
+	my ($id) = @_;
+	return "CASE WHEN ($id - 1) % 10 < 5 THEN 1 WHEN ($id - 1) % 10 < 8 THEN 2"
+	  . ' ELSE 3 END';
 }
 
 # The organizations of person i: the first hundred have a second one.
@@ -82,7 +94,7 @@ sub memberships
 	  scalar grep { $_ == $tenant } map { organizations_of($_) } 0 .. 299;
 }
 
-# The tenant's own rows of a table with a tenant column, and of the registry.
+# The tenant's own rows of a table, and of the registry.
 sub rows
 {
 	my ($table, $tenant) = @_;

@@ -324,6 +324,10 @@ CREATE VIEW staff WITH (security_barrier) AS
 	SELECT m.org_id, m.display_name, m.role, o.name AS organization
 	FROM memberships m JOIN organizations o ON o.id = m.org_id;
 
+CREATE VIEW article_scores AS
+	SELECT article_id, count(*) AS votes, count(*) FILTER (WHERE helpful) AS helpful
+	FROM article_votes GROUP BY article_id;
+
 -- One statement and STABLE, so the planner writes it into its caller.
 CREATE FUNCTION find_tickets(words text) RETURNS SETOF tickets
 LANGUAGE sql STABLE
