@@ -121,6 +121,32 @@ $$;
 COMMENT ON FUNCTION tenantguard.depends_on(oid, oid) IS
 	'Whether the links of the first relation lead, at whatever distance, to the second; true of a relation and itself.';
 
+CREATE FUNCTION tenantguard.is_link_key(parent oid, columns name[])
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (
+		SELECT 1
+		FROM pg_catalog.pg_index AS i
+		JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+		JOIN pg_catalog.pg_am AS m ON m.oid = c.relam AND m.amname = 'btree'
+		WHERE i.indrelid = is_link_key.parent AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+			AND ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute AS a
+					  WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
+					  ORDER BY a.attname)
+				= ARRAY(SELECT u.name FROM pg_catalog.unnest(is_link_key.columns) AS u (name) ORDER BY u.name)
+			-- two values that the column takes for one may be two to the index
+			AND NOT EXISTS (
+				SELECT 1
+				FROM ROWS FROM (pg_catalog.unnest(i.indkey::int2[]), pg_catalog.unnest(i.indcollation::oid[])) AS k (attnum, rule)
+				JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+				JOIN pg_catalog.pg_collation AS o ON o.oid = a.attcollation AND NOT o.collisdeterministic
+				WHERE k.rule <> a.attcollation))
+$$;
+COMMENT ON FUNCTION tenantguard.is_link_key(oid, name[]) IS
+	'Whether a unique index of the parent has exactly these columns, with the collations of the columns where these take different values for equal.';
+
 CREATE FUNCTION tenantguard.possible_links(relation oid)
 RETURNS TABLE (foreign_key name, columns name[], parent regclass, parent_columns name[], complete boolean)
 LANGUAGE plpgsql STABLE ROWS 2
@@ -148,11 +174,12 @@ BEGIN
 			WHERE o.oid = c.conparentid AND o.conrelid = c.conrelid)
 		AND NOT tenantguard.depends_on(c.confrelid, possible_links.relation)
 		AND COALESCE(pg_catalog.to_jsonb(c) ->> 'conenforced', 'true') = 'true'
+		AND tenantguard.is_link_key(c.confrelid, k.parent_columns)
 	ORDER BY c.conname;
 END
 $$;
 COMMENT ON FUNCTION tenantguard.possible_links(oid) IS
-	'The foreign keys that could tie the relation to its tenant: they refer to guarded relations, close no circle and are enforced. Complete: no row has a NULL in them.';
+	'The foreign keys that could tie the relation to its tenant: they refer to guarded relations, close no circle, are enforced, and lead to one row each. Complete: no row has a NULL in them.';
 
 CREATE FUNCTION tenantguard.require_links(relation regclass, through name[])
 RETURNS void
@@ -327,13 +354,7 @@ BEGIN
 			THEN pg_catalog.format('the rows of %s are themselves tied to those of %s.', parent, relation)
 		WHEN COALESCE((tenantguard.recorded_relation(parent)).mode NOT IN ('tenant', 'tenant_or_shared', 'derived'), true)
 			THEN pg_catalog.format('%s is not guarded by tenant.', parent)
-		WHEN NOT EXISTS (
-			SELECT 1 FROM pg_catalog.pg_index AS i
-			WHERE i.indrelid = parent AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
-				AND ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute AS a
-						  WHERE a.attrelid = parent AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
-						  ORDER BY a.attname)
-					= ARRAY(SELECT u.name FROM pg_catalog.unnest(parent_columns) AS u (name) ORDER BY u.name))
+		WHEN NOT tenantguard.is_link_key(parent, parent_columns)
 			THEN pg_catalog.format('no unique index of %s has these columns, so that a row could have two parents.', parent)
 	END;
 	IF what IS NOT NULL THEN

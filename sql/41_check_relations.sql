@@ -228,11 +228,7 @@ AS $$
 				FROM pg_catalog.unnest(l.columns) WITH ORDINALITY AS u (name, place)), l.parent) AS words,
 			p.mode AS parent_mode, k.first, k.never_null,
 			pg_catalog.cardinality(l.columns) = k.found AND pg_catalog.cardinality(l.columns) = pg_catalog.cardinality(r.key) AS whole,
-			EXISTS (
-				SELECT 1 FROM pg_catalog.pg_index AS i
-				WHERE i.indrelid = l.parent AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
-					AND i.indnkeyatts = pg_catalog.cardinality(r.key)
-					AND r.key @> (i.indkey::int2[])[0:i.indnkeyatts - 1]) AS is_key
+			tenantguard.is_link_key(l.parent, l.parent_columns) AS is_key
 		FROM tenantguard.links AS l
 		JOIN tenantguard.guarded_relation AS g ON g.relid = l.relation AND g.mode = 'derived'
 		JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
@@ -260,7 +256,7 @@ AS $$
 	FROM lead AS l
 	WHERE l.whole IS NOT TRUE
 		OR COALESCE(l.parent_mode NOT IN ('tenant', 'tenant_or_shared', 'derived'), true)
-		OR (l.foreign_key IS NULL AND NOT l.is_key)
+		OR NOT l.is_key
 	UNION ALL
 	SELECT 'TG125', l.name,
 		pg_catalog.format('%s: a row may refer to what is not there, or goes on to refer to what was deleted; nobody sees it then.', l.words),

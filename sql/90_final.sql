@@ -182,6 +182,7 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.has_policy(oid, name),
 	tenantguard.in_dependency_order(regnamespace),
 	tenantguard.is_bookkeeping(name),
+	tenantguard.is_link_key(oid, name[]),
 	tenantguard.is_our_condition(text, text, name),
 	tenantguard.is_our_default(oid, name),
 	tenantguard.known_bypass_grants(),

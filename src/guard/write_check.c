@@ -47,8 +47,25 @@ typedef struct WriteTarget
 	Oid			relid;
 	GuardedRelation relation;
 	bool		insert_may_change;	/* BEFORE triggers, partitions, children */
-	bool		update_may_change;
+	bool		update_may_change;	/* the same, and generated columns */
 } WriteTarget;
+
+/* Is what says whose a row is computed from other columns? */
+static bool
+tenant_is_generated(const GuardedRelation *relation, TupleDesc columns)
+{
+	if (!columns->constr || !columns->constr->has_generated_stored)
+		return false;
+	for (int i = 0; i < columns->natts; i++)
+	{
+		if (TupleDescAttr(columns, i)->attgenerated != '\0' &&
+			(relation->mode == RELATION_DERIVED ?
+			 tguard_links_use(relation->links, i + 1) :
+			 relation->column == i + 1))
+			return true;
+	}
+	return false;
+}
 
 static void
 describe_target(WriteTarget *target, Query *query, Oid relid)
@@ -65,7 +82,8 @@ describe_target(WriteTarget *target, Query *query, Oid relid)
 	target->insert_may_change = children ||
 		(triggers && triggers->trig_insert_before_row);
 	target->update_may_change = children ||
-		(triggers && triggers->trig_update_before_row);
+		(triggers && triggers->trig_update_before_row) ||
+		tenant_is_generated(&target->relation, RelationGetDescr(rel));
 	table_close(rel, NoLock);
 }
 

@@ -16,6 +16,7 @@
 #include "base/compat.h"
 #include "base/extension.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
@@ -346,19 +347,51 @@ tguard_links_use(const List *links, AttrNumber column)
 	return false;
 }
 
-/* Does the index hold these columns, and no others, to one row each? */
+/*
+ * Are rows that the link takes for the same parent the same to the index too?
+ * Of text they may not be: an index may have another collation than its
+ * column, and what one of them tells apart another takes for equal.
+ */
 static bool
-makes_unique(Relation index, List *columns)
+agrees_with_link(Relation parent, Relation index, int position,
+				 const RelationLink *link)
+{
+	AttrNumber	column = index->rd_index->indkey.values[position];
+	Oid			collation;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	if (column <= 0)
+		return false;
+	collation = TupleDescAttr(RelationGetDescr(parent),
+							  column - 1)->attcollation;
+	if (OidIsValid(collation) && collation != index->rd_indcollation[position] &&
+		!get_collation_isdeterministic(collation))
+		return false;
+	forboth(lc, link->parent_columns, lc2, link->operators)
+	{
+		if (lfirst_int(lc) == column)
+			return get_op_opfamily_strategy(lfirst_oid(lc2),
+											index->rd_opfamily[position]) ==
+				BTEqualStrategyNumber;
+	}
+	return false;
+}
+
+/* Does the index hold the link's columns, and no others, to one row each? */
+static bool
+makes_unique(Relation parent, Relation index, const RelationLink *link)
 {
 	Form_pg_index form = index->rd_index;
 
 	if (!form->indisunique || !form->indisvalid || !form->indimmediate ||
-		form->indnkeyatts != list_length(columns) ||
+		index->rd_rel->relam != BTREE_AM_OID ||
+		form->indnkeyatts != list_length(link->parent_columns) ||
 		RelationGetIndexPredicate(index) != NIL)
 		return false;
 	for (int i = 0; i < form->indnkeyatts; i++)
 	{
-		if (!list_member_int(columns, form->indkey.values[i]))
+		if (!agrees_with_link(parent, index, i, link))
 			return false;
 	}
 	return true;
@@ -367,20 +400,17 @@ makes_unique(Relation index, List *columns)
 bool
 tguard_link_is_unique(const RelationLink *link)
 {
-	Relation	parent;
-	bool		result = OidIsValid(link->constraint);
+	Relation	parent = RelationIdGetRelation(link->parent);
+	bool		result = false;
 	ListCell   *lc;
 
-	if (result)
-		return true;
-	parent = RelationIdGetRelation(link->parent);
 	if (!RelationIsValid(parent))
 		return false;
 	foreach(lc, RelationGetIndexList(parent))
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		result |= makes_unique(index, link->parent_columns);
+		result |= makes_unique(parent, index, link);
 		index_close(index, NoLock);
 	}
 	RelationClose(parent);
@@ -405,6 +435,14 @@ has_trigger(Relation relation, Oid constraint, Oid function)
 	return false;
 }
 
+/* Inheritance children do not have the foreign keys of their parents. */
+static bool
+may_have_children(Relation relation)
+{
+	return relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE &&
+		relation->rd_rel->relhassubclass;
+}
+
 bool
 tguard_link_is_checked(Oid relid, const RelationLink *link)
 {
@@ -416,8 +454,8 @@ tguard_link_is_checked(Oid relid, const RelationLink *link)
 	relation = RelationIdGetRelation(relid);
 	if (!RelationIsValid(relation))
 		return false;
-	result = has_trigger(relation, link->constraint,
-						 F_RI_FKEY_CHECK_INS) &&
+	result = !may_have_children(relation) &&
+		has_trigger(relation, link->constraint, F_RI_FKEY_CHECK_INS) &&
 		has_trigger(relation, link->constraint, F_RI_FKEY_CHECK_UPD);
 	RelationClose(relation);
 	return result;

@@ -41,14 +41,14 @@ extern bool tguard_links_same(Oid relid, const List *links, Oid other_relid,
 extern bool tguard_links_use(const List *links, AttrNumber column);
 
 /*
- * Is the key of the parent that a link leads to unique, so that no row has
- * two parents?  A foreign key sees to it; else an index has to.
+ * Is the key of the parent that a link leads to unique in the sense of the
+ * link's operators, so that no row has two parents?
  */
 extern bool tguard_link_is_unique(const RelationLink *link);
 
 /*
  * Does the server check each written row against the link's foreign key, at
- * the latest when the transaction ends?
+ * the latest when the transaction ends?  Rows of children count.
  */
 extern bool tguard_link_is_checked(Oid relid, const RelationLink *link);
 
