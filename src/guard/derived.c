@@ -34,6 +34,7 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "base/compat.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
@@ -286,15 +287,39 @@ make_null_test(Oid relid, AttrNumber column, Index varno, NullTestType type)
 	return (Expr *) test;
 }
 
+/*
+ * A column as text: by the server's own casts, else as its type prints it.  A
+ * cast that the owner of a type makes could give the rows of every tenant
+ * another meaning.
+ */
+static Node *
+make_text(Expr *column)
+{
+	Oid			type = getBaseType(exprType((Node *) column));
+	Oid			function = InvalidOid;
+	CoerceViaIO *result;
+
+	find_coercion_pathway(TEXTOID, type, COERCION_EXPLICIT, &function);
+	if (type < FirstNormalObjectId && function < FirstNormalObjectId)
+		return coerce_to_target_type(NULL, (Node *) column,
+									 exprType((Node *) column), TEXTOID, -1,
+									 COERCION_EXPLICIT, COERCE_EXPLICIT_CAST,
+									 -1);
+	result = makeNode(CoerceViaIO);
+	result->arg = column;
+	result->resulttype = TEXTOID;
+	result->resultcollid = DEFAULT_COLLATION_OID;
+	result->coerceformat = COERCE_EXPLICIT_CAST;
+	result->location = -1;
+	return (Node *) result;
+}
+
 /* type column = 'value', both as text */
 static Expr *
 make_type_test(Oid relid, const RelationLink *link, Index varno)
 {
-	Expr	   *column = make_column(relid, link->type_column, varno, 0);
-	Node	   *text = coerce_to_target_type(NULL, (Node *) column,
-											 exprType((Node *) column),
-											 TEXTOID, -1, COERCION_EXPLICIT,
-											 COERCE_EXPLICIT_CAST, -1);
+	Node	   *text = make_text(make_column(relid, link->type_column, varno,
+											 0));
 	Expr	   *value = (Expr *) makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID,
 										   -1, CStringGetTextDatum(link->type_value),
 										   false, false);

@@ -1,6 +1,6 @@
 -- derived_keys.sql: whose a row is when the server's keys do not settle it:
 -- unique indexes of another collation, children without the foreign key,
--- links over generated columns.
+-- links over generated columns, casts of a type column.
 SET client_min_messages = error;
 DROP EXTENSION IF EXISTS tenantguard CASCADE;
 CREATE EXTENSION tenantguard;
@@ -34,6 +34,10 @@ INSERT INTO lines_more VALUES (3, 10, 'third'), (4, 20, 'fourth');
 CREATE TABLE mails (id int PRIMARY KEY, subject text, ticket bigint NOT NULL GENERATED ALWAYS AS (length(subject)) STORED);
 CREATE INDEX ON mails (ticket);
 INSERT INTO mails VALUES (1, repeat('x', 10)), (2, repeat('x', 20));
+-- the type column is of a type of the owner's
+CREATE TYPE kind AS ENUM ('ticket', 'mail');
+CREATE TABLE events (id int PRIMARY KEY, about kind NOT NULL, thing bigint NOT NULL);
+INSERT INTO events VALUES (1, 'ticket', 10), (2, 'mail', 1), (3, 'mail', 10);
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA derived_keys TO regress_keys_app;
 RESET ROLE;
 SELECT count(*) FROM tenantguard.adopt_registry('orgs', 'id');
@@ -81,6 +85,15 @@ SET ROLE regress_keys_app;
 BEGIN; SET LOCAL app.current_org_id = '2'; UPDATE mails SET subject = repeat('y', 10); ROLLBACK;
 RESET ROLE;
 \set VERBOSITY default
+
+-- A cast of the owner's does not say what a row is.
+SELECT tenantguard.add_link('events', '{thing}', 'tickets', '{id}', 'about', 'ticket'), tenantguard.add_link('events', '{thing}', 'mails', '{id}', 'about', 'mail');
+SELECT count(*) > 0 AS derived FROM tenantguard.derive('events');
+SET ROLE regress_keys_owner;
+CREATE FUNCTION any_ticket(kind) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'ticket'$$;
+CREATE CAST (kind AS text) WITH FUNCTION any_ticket(kind);
+BEGIN; SET LOCAL app.current_org_id = '1'; SELECT * FROM events ORDER BY id; ROLLBACK;
+RESET ROLE;
 
 SET client_min_messages = error;
 DROP EXTENSION tenantguard CASCADE;
