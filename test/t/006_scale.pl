@@ -118,7 +118,7 @@ is($node->safe_psql('postgres', "SELECT relation FROM tenantguard.protect_all('m
 # More relations in turn than the front of the cache has room for.
 my $all = join '', map { "SELECT id, org_id FROM many.t$_;\n" } (1 .. $tables) x 2;
 my @found = split /\n/, $node->safe_psql('postgres', "BEGIN; SET LOCAL app.current_org_id = '2';\n$all COMMIT;
-	SELECT total_bytes FROM pg_backend_memory_contexts WHERE name = 'tenantguard relations'",
+	SELECT used_bytes FROM pg_backend_memory_contexts WHERE name = 'tenantguard relations'",
 	extra_params => [ '-U', 'watcher' ]);
 my $bytes = pop @found;
 is_deeply(\@found, [ map { "$_|2" } (1 .. $tables) x 2 ], 'each of them shows its own row');
