@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = guarded_node('scale', 1, 'fsync = off', 'autovacuum = off', 'jit = off',
-	'max_parallel_workers_per_gather = 0', 'max_connections = 10', 'max_locks_per_transaction = 10');
+	'max_parallel_workers_per_gather = 0', 'max_connections = 10', 'max_locks_per_transaction = 16');
 install_guard($node, 'postgres');
 $node->safe_psql('postgres', q{
 	BEGIN; SELECT tenantguard.begin_bypass('many tenants');
@@ -93,13 +93,13 @@ $session->query('ROLLBACK');
 $session->quit;
 
 # protect_all() says beforehand that its locks would fill the server's table.
-my $tables = 80;
+my $tables = 130;
 $node->safe_psql('postgres', 'CREATE SCHEMA many; GRANT USAGE ON SCHEMA many TO app;' . join '', map {
 	"CREATE TABLE many.t$_ (org_id bigint NOT NULL REFERENCES organizations, id bigint, PRIMARY KEY (org_id, id));
 	INSERT INTO many.t$_ VALUES (1, $_), (2, $_); GRANT SELECT ON many.t$_ TO app;" } 1 .. $tables);
 my ($code, undef, $err) = $node->psql('postgres', q{\set VERBOSITY verbose
 	SELECT count(*) FROM tenantguard.protect_all('many')});
-ok($code != 0 && $err =~ /ERROR:  53400: too many tables to lock at once in schema many\nDETAIL:  Found: $tables tables .* about 100 locks/,
+ok($code != 0 && $err =~ /ERROR:  53400: too many tables to lock at once in schema many\nDETAIL:  Found: $tables tables .* about 160 locks/,
 	'protect_all of more tables than there are locks is refused');
 is($node->safe_psql('postgres', "SELECT count(*) FROM tenantguard.relations WHERE relation::text LIKE 'many.%'"), 0,
 	'and has protected none');
