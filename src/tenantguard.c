@@ -8,8 +8,8 @@
 #include "base/settings.h"
 #include "doors/doors.h"
 #include "fmgr.h"
-#include "guard/carried.h"
 #include "miscadmin.h"
+#include "guard/owner.h"
 #include "relations/cache.h"
 #include "tenant/context.h"
 #include "tenant/grants.h"
@@ -40,7 +40,6 @@ _PG_init(void)
 	tguard_grants_init();
 	tguard_relations_init();
 	tguard_owner_init();
-	tguard_cascade_init();
 	tguard_transaction_door_open();
 	if (!tguard_preloaded)
 		return;

@@ -7,7 +7,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "base/retired.h"
 #include "doors/doors.h"
+#include "guard/carried.h"
 #include "guard/new_relation.h"
 #include "guard/plan.h"
 #include "guard/reference.h"
@@ -25,7 +27,21 @@ end_transaction(XactEvent event)
 	tguard_context_transaction_ended();
 	if (tguard_new_relation_noted)
 		tguard_new_relation_transaction_ended();
+	if (tguard_cascade_postponed > 0)
+		tguard_cascade_transaction_ended();
+	if (tguard_retired != NIL)
+		tguard_retired_delete();
 	tguard_relations_transaction_ended();
+}
+
+/* What has to be right before the transaction may commit. */
+static pg_noinline void
+check_transaction(void)
+{
+	if (tguard_cascade_postponed > 0)
+		tguard_cascade_check_postponed();
+	if (tguard_new_relation_noted)
+		tguard_new_relation_demand_classified();
 }
 
 /* Parallel workers end with their transaction and keep nothing. */
@@ -35,9 +51,9 @@ transaction_ended(XactEvent event, void *arg)
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 		event == XACT_EVENT_PREPARE)
 		end_transaction(event);
-	else if (tguard_new_relation_noted && (event == XACT_EVENT_PRE_COMMIT ||
-										   event == XACT_EVENT_PRE_PREPARE))
-		tguard_new_relation_demand_classified();
+	else if (event == XACT_EVENT_PRE_COMMIT ||
+			 event == XACT_EVENT_PRE_PREPARE)
+		check_transaction();
 }
 
 static void

@@ -25,6 +25,9 @@ extern void tguard_cascade(Relation relation, TupleTableSlot *row,
  */
 extern bool tguard_cascade_postpones(Relation relation, TupleTableSlot *row);
 
-extern void tguard_cascade_init(void);
+/* How many rows wait for that, and what the end of the transaction does. */
+extern int	tguard_cascade_postponed;
+extern void tguard_cascade_check_postponed(void);
+extern void tguard_cascade_transaction_ended(void);
 
 #endif							/* TGUARD_CARRIED_H */

@@ -19,7 +19,6 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/xact.h"
 #include "base/compat.h"
 #include "catalog/pg_operator.h"
 #include "executor/spi.h"
@@ -44,7 +43,7 @@ static int	depth = 0;
 
 /* In the transaction's memory, and NULL again when it ends. */
 static PostponedRow *postponed = NULL;
-static int	postponed_count = 0;
+int			tguard_cascade_postponed = 0;
 static int	postponed_space = 0;
 
 /* A row, and the statements that take along what is below it. */
@@ -281,7 +280,7 @@ tguard_cascade_postpones(Relation relation, TupleTableSlot *row)
 {
 	if (depth == 0)
 		return false;
-	if (postponed_count == postponed_space)
+	if (tguard_cascade_postponed == postponed_space)
 	{
 		postponed_space = Max(64, postponed_space * 2);
 		postponed = postponed ?
@@ -289,9 +288,9 @@ tguard_cascade_postpones(Relation relation, TupleTableSlot *row)
 			MemoryContextAlloc(TopTransactionContext,
 							   postponed_space * sizeof(PostponedRow));
 	}
-	postponed[postponed_count].relid = RelationGetRelid(relation);
-	postponed[postponed_count].tid = row->tts_tid;
-	postponed_count++;
+	postponed[tguard_cascade_postponed].relid = RelationGetRelid(relation);
+	postponed[tguard_cascade_postponed].tid = row->tts_tid;
+	tguard_cascade_postponed++;
 	return true;
 }
 
@@ -313,8 +312,8 @@ check_postponed(const PostponedRow *entry)
 	table_close(relation, NoLock);
 }
 
-static void
-check_all_postponed(void)
+void
+tguard_cascade_check_postponed(void)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
 												  "tenantguard postponed rows",
@@ -322,7 +321,7 @@ check_all_postponed(void)
 	MemoryContext old = MemoryContextSwitchTo(scratch);
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	for (int i = 0; i < postponed_count; i++)
+	for (int i = 0; i < tguard_cascade_postponed; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		check_postponed(&postponed[i]);
@@ -333,15 +332,11 @@ check_all_postponed(void)
 	MemoryContextDelete(scratch);
 }
 
-static void
-transaction_ends(XactEvent event, void *arg)
+void
+tguard_cascade_transaction_ended(void)
 {
-	if (postponed == NULL)
-		return;
-	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
-		check_all_postponed();
 	postponed = NULL;
-	postponed_count = postponed_space = 0;
+	tguard_cascade_postponed = postponed_space = 0;
 }
 
 static void
@@ -373,10 +368,4 @@ tguard_cascade(Relation relation, TupleTableSlot *row, const RowOwner *owner)
 		depth--;
 	}
 	PG_END_TRY();
-}
-
-void
-tguard_cascade_init(void)
-{
-	RegisterXactCallback(transaction_ends, NULL);
 }

@@ -32,6 +32,7 @@
 #include "guard/under_tenant.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "parser/parse_type.h"
 #include "relations/cache.h"
 #include "relations/catalog.h"
 #include "relations/links.h"
@@ -40,6 +41,7 @@
 #include "tenant/bypass.h"
 #include "tenant/registry.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -354,6 +356,30 @@ depend_on_extension(AlterObjectDependsStmt *statement)
 					   strVal(llast(names)));
 }
 
+/*
+ * Values of an enum that polymorphic links are read by: under another name
+ * each row that has one would belong to another parent.
+ */
+static void
+rename_value(AlterEnumStmt *statement)
+{
+	Oid			type;
+	Oid			relid;
+
+	if (statement->oldVal == NULL)
+		return;
+	type = LookupTypeNameOid(NULL,
+							 makeTypeNameFromNameList(statement->typeName),
+							 true);
+	relid = OidIsValid(type) ? tguard_links_by_type(type) : InvalidOid;
+	if (is_guarded(relid))
+		tguard_bypass_demand(REASON_DDL,
+							 psprintf("rename value \"%s\" of type %s",
+									  statement->oldVal, format_type_be(type)),
+							 psprintf("it says what the rows of \"%s\" refer to.",
+									  get_rel_name(relid)));
+}
+
 static void
 rename_object(RenameStmt *statement)
 {
@@ -425,6 +451,9 @@ tguard_rule_before(Node *statement, TguardBefore *before)
 			break;
 		case T_CreateTrigStmt:
 			create_trigger((CreateTrigStmt *) statement);
+			break;
+		case T_AlterEnumStmt:
+			rename_value((AlterEnumStmt *) statement);
 			break;
 		case T_AlterTableStmt:
 			alter_table((AlterTableStmt *) statement);

@@ -21,10 +21,10 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/xact.h"
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/extension.h"
+#include "base/retired.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
@@ -56,7 +56,6 @@ typedef struct ProbeTarget
 } ProbeTarget;
 
 static HTAB *relations = NULL;
-static List *retired = NIL;		/* memory contexts, until the transaction ends */
 static uint32 generation = 0;
 
 /* ---------------------------------------------------------------------
@@ -307,15 +306,6 @@ make_table(void)
 							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-static void
-retire(CarriedRelation *entry)
-{
-	MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
-
-	retired = lappend(retired, entry->context);
-	MemoryContextSwitchTo(old);
-}
-
 const CarriedRelation *
 tguard_carried(Oid relid)
 {
@@ -334,7 +324,7 @@ tguard_carried(Oid relid)
 	fresh.valid = before == generation;
 	entry = hash_search(relations, &relid, HASH_ENTER, &found);
 	if (found)
-		retire(entry);
+		tguard_retire(entry->context);
 	MemoryContextSetParent(fresh.context, CacheMemoryContext);
 	*entry = fresh;
 	return entry;
@@ -356,21 +346,6 @@ relation_invalidated(Datum arg, Oid relid)
 			tguard_links_is(relid) || tguard_catalog_is(relid))
 			entry->valid = false;
 	}
-}
-
-static void
-transaction_ended(XactEvent event, void *arg)
-{
-	ListCell   *lc;
-
-	if (retired == NIL ||
-		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
-		 event != XACT_EVENT_PREPARE))
-		return;
-	foreach(lc, retired)
-		MemoryContextDelete(lfirst(lc));
-	list_free(retired);
-	retired = NIL;
 }
 
 /* ---------------------------------------------------------------------
@@ -688,5 +663,4 @@ void
 tguard_owner_init(void)
 {
 	CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
-	RegisterXactCallback(transaction_ended, NULL);
 }

@@ -27,6 +27,7 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "base/errors.h"
+#include "base/retired.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "miscadmin.h"
@@ -49,9 +50,6 @@ static HTAB *relations = NULL;
 GuardedRelation *tguard_relation_recent[TGUARD_RECENT];
 static uint32 generation = 0;
 static uint32 stale = 0;
-
-/* Memory contexts of links that were described anew in this transaction. */
-static List *retired = NIL;
 
 static const GuardedRelation unguarded = {.mode = RELATION_UNGUARDED};
 
@@ -358,21 +356,6 @@ look_below(GuardedRelation *entry)
 	PG_END_TRY();
 }
 
-/* Somebody may hold the links of an entry until the transaction ends. */
-static void
-retire_links(GuardedRelation *entry)
-{
-	MemoryContext old;
-
-	if (entry->links_context == NULL)
-		return;
-	old = MemoryContextSwitchTo(CacheMemoryContext);
-	retired = lappend(retired, entry->links_context);
-	MemoryContextSwitchTo(old);
-	entry->links_context = NULL;
-	entry->links = NIL;
-}
-
 const GuardedRelation *
 tguard_relation(Oid relid)
 {
@@ -402,7 +385,7 @@ tguard_relation(Oid relid)
 	fresh.valid = (before == generation);
 	entry = hash_search(relations, &relid, HASH_ENTER, &found);
 	if (found)
-		retire_links(entry);
+		tguard_retire(entry->links_context);
 	if (fresh.links_context)
 		MemoryContextSetParent(fresh.links_context, CacheMemoryContext);
 	*entry = fresh;
@@ -442,12 +425,7 @@ tguard_relations_transaction_ended(void)
 {
 	HASH_SEQ_STATUS status;
 	GuardedRelation *entry;
-	ListCell   *lc;
 
-	foreach(lc, retired)
-		MemoryContextDelete(lfirst(lc));
-	list_free(retired);
-	retired = NIL;
 	if (stale <= STALE_KEPT)
 		return;
 	stale = 0;

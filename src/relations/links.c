@@ -461,6 +461,35 @@ tguard_link_is_checked(Oid relid, const RelationLink *link)
 	return result;
 }
 
+Oid
+tguard_links_by_type(Oid type)
+{
+	Relation	table = table_open(tguard_extension()->link, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(table, InvalidOid, false, NULL, 0,
+										  NULL);
+	HeapTuple	tuple;
+	Oid			result = InvalidOid;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Datum		name = get_column(tuple, table, Anum_link_type_column,
+									  &isnull);
+		Oid			relid;
+		AttrNumber	column;
+
+		if (isnull)
+			continue;
+		relid = DatumGetObjectId(get_column(tuple, table, Anum_link_relid,
+											&isnull));
+		column = get_attnum(relid, NameStr(*DatumGetName(name)));
+		if (column > 0 && getBaseType(get_atttype(relid, column)) == type)
+			result = relid;
+	}
+	close_links(table, scan);
+	return result;
+}
+
 List *
 tguard_links_dependents(Oid relid)
 {

@@ -73,6 +73,12 @@ extern void tguard_links_remove(Oid relid, bool as_parent);
 /* A column of a relation was altered: follow its name. */
 extern void tguard_links_follow_column(Oid relid, AttrNumber column);
 
+/*
+ * A relation whose polymorphic links are read by a column of the type, or of a
+ * domain over it; InvalidOid where there is none.
+ */
+extern Oid	tguard_links_by_type(Oid type);
+
 /* The relations that have a link to this one. */
 extern List *tguard_links_dependents(Oid relid);
 

@@ -93,7 +93,11 @@ SET ROLE regress_keys_owner;
 CREATE FUNCTION any_ticket(kind) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'ticket'$$;
 CREATE CAST (kind AS text) WITH FUNCTION any_ticket(kind);
 BEGIN; SET LOCAL app.current_org_id = '1'; SELECT * FROM events ORDER BY id; ROLLBACK;
+-- Nor do its values under other names; a new one says nothing yet.
+ALTER TYPE kind RENAME VALUE 'ticket' TO 'mail';
+ALTER TYPE kind ADD VALUE 'planet';
 RESET ROLE;
+BEGIN; SELECT FROM tenantguard.begin_bypass('rename'); ALTER TYPE kind RENAME VALUE 'planet' TO 'star'; ROLLBACK;
 
 SET client_min_messages = error;
 DROP EXTENSION tenantguard CASCADE;
