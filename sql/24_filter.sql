@@ -151,6 +151,12 @@ AS 'MODULE_PATHNAME', 'tenantguard_check_links';
 COMMENT ON FUNCTION tenantguard.check_links(boolean, oid, integer) IS
 	'The check of a written row of a derived relation, added to plans by the library: returns true, or raises 42501 (no_parent, foreign_conflict).';
 
+CREATE FUNCTION tenantguard.leads_to_tenant(relation oid, locked boolean, columns smallint[], VARIADIC "any") RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'tenantguard_leads_to_tenant';
+COMMENT ON FUNCTION tenantguard.leads_to_tenant(oid, boolean, smallint[], "any") IS
+	'Added by the library to the look-ups of foreign keys: returns whether the links of a row lead to the tenant. Raises 42501 for everybody else.';
+
 CREATE FUNCTION tenantguard.record_link(relation regclass, columns name[], parent regclass,
 	parent_columns name[], type_column name, type_value text)
 RETURNS void

@@ -70,6 +70,7 @@ find_objects(void)
 {
 	static const Oid any[1] = {ANYELEMENTOID};
 	static const Oid check_links[3] = {BOOLOID, OIDOID, INT4OID};
+	static const Oid leads[4] = {OIDOID, BOOLOID, INT2ARRAYOID, ANYOID};
 	Oid			schema = get_namespace_oid("tenantguard", true);
 	bool		complete;
 
@@ -88,12 +89,14 @@ find_objects(void)
 	objects.bypass_grant = get_relname_relid("bypass_grant", schema);
 	objects.visible_by_links = own_function("visible_by_links", any, 1);
 	objects.check_links = own_function("check_links", check_links, 3);
+	objects.leads_to_tenant = own_function("leads_to_tenant", leads, 4);
 	objects.any_row = own_function("any_row", NULL, 0);
 	complete = OidIsValid(objects.guarded_relation) &&
 		OidIsValid(objects.link) &&
 		OidIsValid(objects.any_row) &&
 		OidIsValid(objects.visible_by_links) &&
 		OidIsValid(objects.check_links) &&
+		OidIsValid(objects.leads_to_tenant) &&
 		OidIsValid(objects.registry) &&
 		OidIsValid(objects.lookup_definition) &&
 		OidIsValid(objects.bypass_grant);

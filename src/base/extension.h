@@ -33,6 +33,7 @@ typedef struct TguardExtension
 	Oid			current_tenant[KEY_KINDS];
 	Oid			visible_by_links;
 	Oid			check_links;
+	Oid			leads_to_tenant;
 } TguardExtension;
 
 /*

@@ -143,7 +143,7 @@ fill_row(Backfill *fill, Snapshot snapshot)
 	if (!isnull || !lock_row(fill, snapshot))
 		return;
 	old = MemoryContextSwitchTo(fill->scratch);
-	tguard_owner_ask_all(fill->carried, fill->locked, false, &owner);
+	tguard_owner_ask_all(fill->carried, fill->locked, OWNER_LATEST, &owner);
 	if (owner.known && !owner.several && !owner.missing)
 		store(fill, &owner);
 	else
@@ -358,7 +358,7 @@ tenantguard_row_problem(PG_FUNCTION_ARGS)
 				 errmsg("relation \"%s\" has no links to parents",
 						get_rel_name(relid)),
 				 errhint("Use SELECT tenantguard.derive().")));
-	tguard_owner_ask_all(carried, row, false, &owner);
+	tguard_owner_ask_all(carried, row, OWNER_LATEST, &owner);
 	problem = problem_of(carried, &owner, row);
 	nulls[0] = problem == NULL;
 	values[0] = problem ? CStringGetTextDatum(problem) : (Datum) 0;

@@ -350,7 +350,7 @@ fill_from_parents(TriggerData *trigger, HeapTuple tuple, TupleTableSlot *row,
 	if (!isnull && (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
 					column_changed(trigger, carried->column)))
 		return tuple;
-	tguard_owner_ask_all(carried, row, true, &owner);
+	tguard_owner_ask_all(carried, row, OWNER_LOCKED, &owner);
 	if (owner.several)
 		refuse_several(trigger->tg_relation, &owner);
 	if (owner.known)
@@ -405,7 +405,7 @@ check_link(Relation relation, const CarriedRelation *carried,
 	bool		disagrees;
 	bool		bound = binding_tenant() != NULL;
 
-	if (!tguard_owner_ask(link, row, true, &owner))
+	if (!tguard_owner_ask(link, row, OWNER_LOCKED, &owner))
 		return;
 	disagrees = owner.several ||
 		(owner.known && !tguard_owner_same(carried->kind, value, owner.kind,
@@ -547,8 +547,8 @@ tenantguard_follow_owner(PG_FUNCTION_ARGS)
 	demand_bypass(relation);
 	if (binding_tenant())
 		return PointerGetDatum(NULL);
-	tguard_owner_of_row(RelationGetRelid(relation), trigger->tg_newslot, true,
-						&owner);
+	tguard_owner_of_row(RelationGetRelid(relation), trigger->tg_newslot,
+						OWNER_LOCKED, &owner);
 	if (owner.several)
 		refuse_several(relation, &owner);
 	if (owner.known)

@@ -2,14 +2,8 @@
  * owner.c
  *	  Whose is a row, by the links that lead from it to its tenant?
  *
- * A parent is found by a probe of its unique index, without a query: filling
- * a column, a COPY or a backfill asks for every row.  Where the parent has no
- * tenant column either, its own links are followed, at most LINKS_DEPTH times.
- *
- * The probe takes the same lock as the check of a foreign key, FOR KEY SHARE,
- * and so sees the newest version of the parent.  Whoever moves a parent to
- * another tenant locks it FOR UPDATE first (carried.c): either the move waits
- * for the new child and takes it along, or the child waits and sees the move.
+ * What is known of a relation's links, made ready for parents.c to look for the
+ * rows that they lead to, and how keys of tenants compare.
  *
  * Answers about a relation's links are kept until one of the relations that
  * were looked at changes.  One that is replaced is freed when the transaction
@@ -20,9 +14,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "base/compat.h"
-#include "base/errors.h"
 #include "base/extension.h"
 #include "base/retired.h"
 #include "catalog/indexing.h"
@@ -39,21 +31,11 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 /* columns of tenantguard.carried_column */
 #define Anum_carried_relid	1
 #define Anum_carried_name	2
-
-/* A table that holds parents, and the index that finds them. */
-typedef struct ProbeTarget
-{
-	Oid			relid;
-	Oid			index;			/* InvalidOid where there is none */
-	int			places[INDEX_MAX_KEYS]; /* which column of the link is the
-										 * index's i-th */
-} ProbeTarget;
 
 static HTAB *relations = NULL;
 static uint32 generation = 0;
@@ -188,32 +170,44 @@ find_column(CarriedRelation *entry)
 		entry->column = 0;
 }
 
-/* Is it a unique index over exactly the parent's columns?  Notes their order. */
-static bool
-fits(Relation index, Oid relid, const RelationLink *link, ProbeTarget *target)
+/* The place, among the link's columns, of a column that an index has. */
+static int
+find_place(Oid relid, const RelationLink *link, AttrNumber column)
 {
-	Form_pg_index form = index->rd_index;
+	int			place = 0;
+	ListCell   *lc;
 
-	if (!form->indisunique || !form->indisvalid ||
-		form->indnkeyatts != list_length(link->columns) ||
-		RelationGetIndexPredicate(index) != NIL)
-		return false;
-	for (int i = 0; i < form->indnkeyatts; i++)
+	foreach(lc, link->parent_columns)
 	{
-		int			place = 0;
-		ListCell   *lc;
+		char	   *name = get_attname(link->parent, lfirst_int(lc), false);
 
-		target->places[i] = -1;
-		foreach(lc, link->parent_columns)
-		{
-			char	   *name = get_attname(link->parent, lfirst_int(lc), false);
+		if (get_attnum(relid, name) == column)
+			return place;
+		place++;
+	}
+	return -1;
+}
 
-			if (get_attnum(relid, name) == form->indkey.values[i])
-				target->places[i] = place;
-			place++;
-		}
-		if (target->places[i] < 0)
+/*
+ * Is it an index that holds the parent's columns, and no others, to one row in
+ * the link's own sense of equality?  Notes their order.
+ */
+static bool
+fits(Relation relation, Relation index, const RelationLink *link,
+	 ProbeTarget *target)
+{
+	if (!tguard_link_may_use(index, list_length(link->columns)))
+		return false;
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+	{
+		int			place = find_place(RelationGetRelid(relation), link,
+									   index->rd_index->indkey.values[i]);
+
+		if (place < 0 ||
+			!tguard_link_agrees(relation, index, i,
+								list_nth_oid(link->operators, place)))
 			return false;
+		target->places[i] = place;
 	}
 	return true;
 }
@@ -230,7 +224,7 @@ make_target(Oid relid, const RelationLink *link)
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (!OidIsValid(target->index) && fits(index, relid, link, target))
+		if (!OidIsValid(target->index) && fits(relation, index, link, target))
 			target->index = lfirst_oid(lc);
 		index_close(index, AccessShareLock);
 	}
@@ -264,6 +258,8 @@ make_link(CarriedRelation *entry, RelationLink *link)
 
 	result->link = link;
 	result->key_count = list_length(link->columns);
+	get_typlenbyval(get_atttype(entry->relid, linitial_int(link->columns)),
+					&result->key_length, &result->key_byval);
 	result->checked = tguard_link_is_checked(entry->relid, link);
 	result->deferrable = OidIsValid(link->constraint) &&
 		is_deferrable(link->constraint);
@@ -337,6 +333,7 @@ relation_invalidated(Datum arg, Oid relid)
 	CarriedRelation *entry;
 
 	generation++;
+	tguard_owner_forget();
 	if (relations == NULL)
 		return;
 	hash_seq_init(&status, relations);
@@ -391,8 +388,8 @@ tguard_owner_convert(TenantKeyKind kind, Datum value, TenantKeyKind to)
 	return tguard_identity_datum(identity, to);
 }
 
-static void
-add_tenant(RowOwner *owner, TenantKeyKind kind, Datum value)
+void
+tguard_owner_add(RowOwner *owner, TenantKeyKind kind, Datum value)
 {
 	if (!owner->known)
 	{
@@ -415,248 +412,6 @@ add_tenant(RowOwner *owner, TenantKeyKind kind, Datum value)
 		}
 		owner->tenants = lappend(owner->tenants, text);
 	}
-}
-
-/* ---------------------------------------------------------------------
- * Probes
- * ---------------------------------------------------------------------
- */
-
-static void
-refuse_change(Relation parent)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("could not serialize access due to concurrent update"),
-			 errdetail("A row of \"%s\", which says whose a row is, was changed.",
-					   RelationGetRelationName(parent))));
-}
-
-/*
- * Lock what was found, as the check of a foreign key does, and see its newest
- * version.  A row that this very command changed is taken as it was: whoever
- * moves it takes its children along when the command is done.
- */
-static bool
-lock_parent(Relation parent, TupleTableSlot *slot, Snapshot snapshot)
-{
-	uint8		flags = IsolationUsesXactSnapshot() ? 0 :
-	TUPLE_LOCK_FLAG_FIND_LAST_VERSION;
-	ItemPointerData tid = slot->tts_tid;
-	TM_FailureData failure;
-
-	switch (table_tuple_lock(parent, &tid, snapshot, slot,
-							 GetCurrentCommandId(false), LockTupleKeyShare,
-							 LockWaitBlock, flags, &failure))
-	{
-		case TM_Ok:
-		case TM_SelfModified:
-			return true;
-		case TM_Updated:
-			if (IsolationUsesXactSnapshot())
-				refuse_change(parent);
-			return false;
-		default:
-			return false;		/* deleted meanwhile */
-	}
-}
-
-/* Is it a row that this transaction itself has written? */
-static bool
-is_own(TupleTableSlot *slot)
-{
-	bool		isnull;
-	Datum		xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber,
-									   &isnull);
-
-	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
-}
-
-static void
-make_keys(ScanKey keys, Relation index, const CarriedLink *link,
-		  const ProbeTarget *target, const Datum *values)
-{
-	for (int i = 0; i < link->key_count; i++)
-	{
-		int			place = target->places[i];
-		Oid			operator = list_nth_oid(link->link->operators, place);
-		Oid			left;
-		Oid			right;
-
-		op_input_types(operator, &left, &right);
-		ScanKeyEntryInitialize(&keys[i], 0, i + 1, BTEqualStrategyNumber,
-							   right, index->rd_indcollation[i],
-							   get_opcode(operator), values[place]);
-	}
-}
-
-/*
- * The parent as it is for whoever commits now.  What this very command has
- * written, as WITH ... INSERT does, is seen by no snapshot yet; a foreign key
- * is checked when it is done.
- */
-static bool
-find_in_index(Relation parent, Relation index, ScanKey keys, int key_count,
-			  bool lock, TupleTableSlot *slot)
-{
-	Snapshot	snapshot = RegisterSnapshot(IsolationUsesXactSnapshot() ?
-											GetTransactionSnapshot() :
-											GetLatestSnapshot());
-	IndexScanDesc scan = tguard_index_beginscan(parent, index, snapshot,
-												key_count);
-	bool		found;
-
-	index_rescan(scan, keys, key_count, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot) &&
-		(!lock || lock_parent(parent, slot, snapshot));
-	index_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	if (found)
-		return true;
-
-	scan = tguard_index_beginscan(parent, index, SnapshotSelf, key_count);
-	index_rescan(scan, keys, key_count, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot) &&
-		is_own(slot);
-	index_endscan(scan);
-	return found;
-}
-
-static bool
-find_parent(const CarriedLink *link, const ProbeTarget *target,
-			const Datum *values, bool lock, RowOwner *owner)
-{
-	ScanKeyData keys[INDEX_MAX_KEYS];
-	Relation	parent;
-	Relation	index;
-	TupleTableSlot *slot;
-	bool		found;
-
-	if (!OidIsValid(target->index))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no unique index of \"%s\" covers the columns of a link",
-						get_rel_name(target->relid)),
-				 errhint("Create it again; tenantguard.link names the columns.")));
-	parent = table_open(target->relid, RowShareLock);
-	index = index_open(target->index, AccessShareLock);
-	slot = table_slot_create(parent, NULL);
-	make_keys(keys, index, link, target, values);
-	found = find_in_index(parent, index, keys, link->key_count, lock, slot);
-	if (found)
-		tguard_owner_of_row(target->relid, slot, lock, owner);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
-	table_close(parent, NoLock);
-	return found;
-}
-
-/* Does a polymorphic link concern this row? */
-static bool
-is_of_type(const RelationLink *link, TupleTableSlot *row)
-{
-	bool		isnull;
-	Datum		value;
-	Oid			output;
-	bool		varlena;
-
-	if (link->type_column == 0)
-		return true;
-	value = slot_getattr(row, link->type_column, &isnull);
-	if (isnull)
-		return false;
-	getTypeOutputInfo(TupleDescAttr(row->tts_tupleDescriptor,
-									link->type_column - 1)->atttypid,
-					  &output, &varlena);
-	return strcmp(OidOutputFunctionCall(output, value),
-				  link->type_value) == 0;
-}
-
-bool
-tguard_owner_ask(const CarriedLink *link, TupleTableSlot *row, bool lock,
-				 RowOwner *owner)
-{
-	Datum		values[INDEX_MAX_KEYS];
-	int			i = 0;
-	ListCell   *lc;
-
-	if (!is_of_type(link->link, row))
-		return false;
-	foreach(lc, link->link->columns)
-	{
-		bool		isnull;
-
-		values[i++] = slot_getattr(row, lfirst_int(lc), &isnull);
-		if (isnull)
-			return false;
-	}
-	owner->links++;
-	foreach(lc, link->targets)
-	{
-		if (find_parent(link, lfirst(lc), values, lock, owner))
-			return true;
-	}
-	owner->missing = true;
-	return true;
-}
-
-void
-tguard_owner_ask_all(const CarriedRelation *relation, TupleTableSlot *row,
-					 bool lock, RowOwner *owner)
-{
-	ListCell   *lc;
-
-	if (!relation->whole)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("relation \"%s\" has lost a link to its tenant",
-						get_rel_name(relation->relid)),
-				 errdetail(REASON_LINK_LOST ": a column of it, or of the parent, is missing."),
-				 tguard_reason(REASON_LINK_LOST),
-				 errhint("See tenantguard.links, and use tenantguard.drop_link() for what is no longer meant.")));
-	foreach(lc, relation->links)
-		tguard_owner_ask(lfirst(lc), row, lock, owner);
-}
-
-void
-tguard_owner_of_row(Oid relid, TupleTableSlot *row, bool lock, RowOwner *owner)
-{
-	static int	depth = 0;
-	GuardedRelation guarded = *tguard_relation(relid);
-	bool		isnull;
-	Datum		value;
-	int			before = owner->links;
-
-	if (guarded.lost || !tguard_mode_filters(guarded.mode))
-	{
-		owner->missing = true;
-		return;
-	}
-	if (guarded.mode != RELATION_DERIVED)
-	{
-		value = slot_getattr(row, guarded.column, &isnull);
-		if (!isnull)
-			add_tenant(owner, guarded.kind, value);
-		else if (guarded.mode == RELATION_TENANT_OR_SHARED)
-			owner->shared = true;
-		else
-			owner->missing = true;
-		return;
-	}
-	if (depth == LINKS_DEPTH)
-		elog(ERROR, "the links of \"%s\" close a circle", get_rel_name(relid));
-	PG_TRY();
-	{
-		depth++;
-		tguard_owner_ask_all(tguard_carried(relid), row, lock, owner);
-	}
-	PG_FINALLY();
-	{
-		depth--;
-	}
-	PG_END_TRY();
-	if (owner->links == before)
-		owner->missing = true;
 }
 
 void

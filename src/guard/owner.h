@@ -9,14 +9,25 @@
 #include "relations/links.h"
 #include "tenant/identity.h"
 
+/* A table that holds parents, and the index that finds them. */
+typedef struct ProbeTarget
+{
+	Oid			relid;
+	Oid			index;			/* InvalidOid where there is none */
+	int			places[INDEX_MAX_KEYS]; /* which column of the link is the
+										 * index's i-th */
+} ProbeTarget;
+
 /* A link made ready to look for parents. */
 typedef struct CarriedLink
 {
 	RelationLink *link;
 	int			key_count;
+	int16		key_length;		/* of the type of its first column */
+	bool		key_byval;
 	bool		checked;		/* the server checks a foreign key, ... */
 	bool		deferrable;		/* ... perhaps only at the transaction's end */
-	List	   *targets;		/* of ProbeTarget (owner.c) */
+	List	   *targets;		/* of ProbeTarget */
 } CarriedLink;
 
 /* What is known of a relation that has links. */
@@ -58,21 +69,40 @@ typedef struct RowOwner
 	List	   *tenants;
 } RowOwner;
 
+/* How the rows of parents are looked at. */
+typedef enum OwnerLook
+{
+	OWNER_LATEST,				/* as they are for whoever begins now */
+	OWNER_SEEN,					/* as the query sees them that asks */
+	OWNER_LOCKED				/* as they will be until the transaction ends */
+} OwnerLook;
+
 /*
- * Ask one link, or all links of a relation's row, and add what they say.
- * "lock" keeps each parent's owner from changing until the transaction ends.
- * The parents are read as they are: neither filter nor privilege applies, so
+ * Ask one link, or all links of a relation's row, and add what they say.  The
+ * parents are read as they are: neither filter nor privilege applies, so
  * callers show nothing of it to a tenant.
  */
 extern bool tguard_owner_ask(const CarriedLink *link, TupleTableSlot *row,
-							 bool lock, RowOwner *owner);
+							 OwnerLook look, RowOwner *owner);
 extern void tguard_owner_ask_all(const CarriedRelation *relation,
-								 TupleTableSlot *row, bool lock,
+								 TupleTableSlot *row, OwnerLook look,
 								 RowOwner *owner);
 
 /* The same for a row that may have a tenant column of its own. */
-extern void tguard_owner_of_row(Oid relid, TupleTableSlot *row, bool lock,
+extern void tguard_owner_of_row(Oid relid, TupleTableSlot *row, OwnerLook look,
 								RowOwner *owner);
+
+/*
+ * Something may have changed: forget what was found about parents.  To be
+ * called when a statement that writes begins and ends.
+ */
+extern void tguard_owner_forget(void);
+
+/* Can all parents, up to the tenant, be found by one probe each? */
+extern bool tguard_owner_is_probed(Oid relid);
+
+/* Add a tenant to what is known. */
+extern void tguard_owner_add(RowOwner *owner, TenantKeyKind kind, Datum value);
 
 /* Are two keys, perhaps of different types, one tenant's? */
 extern bool tguard_owner_same(TenantKeyKind kind, Datum value,

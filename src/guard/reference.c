@@ -37,6 +37,7 @@
 #include "catalog/partition.h"
 #include "catalog/pg_constraint.h"
 #include "executor/spi.h"
+#include "guard/owner.h"
 #include "guard/reference.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -97,6 +98,7 @@ enter(const PlannedStmt *plan, Node *statement)
 	frame->noforce = plan == NULL && InNoForceRLSOperation();
 	frame->validates = statement && tguard_reference_validates(statement);
 	frame->loads = statement && IsA(statement, CopyStmt);
+	tguard_owner_forget();
 	return frame_count++;
 }
 
@@ -116,6 +118,7 @@ void
 tguard_reference_leave(int depth)
 {
 	frame_count = depth;
+	tguard_owner_forget();
 }
 
 void
@@ -518,6 +521,7 @@ tguard_reference_is_immediate(void)
 void
 tguard_reference_subtransaction_aborted(SubTransactionId subid)
 {
+	tguard_owner_forget();
 	while (frame_count > 0 && frames[frame_count - 1].subid >= subid)
 		frame_count--;
 }
@@ -526,6 +530,8 @@ void
 tguard_reference_transaction_aborted(void)
 {
 	int			kept = 0;
+
+	tguard_owner_forget();
 
 	if (error_context_stack != NULL)	/* ROLLBACK inside a procedure */
 	{

@@ -31,12 +31,14 @@
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
 #include "guard/derived.h"
+#include "guard/owner.h"
 #include "guard/reference.h"
 #include "guard/row_filter.h"
 #include "nodes/makefuncs.h"
 #include "tcop/tcopprot.h"
 #include "tenant/bypass.h"
 #include "tenant/context.h"
+#include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -59,14 +61,95 @@ ask(TenantKeyKind kind, Oid collation, Expr *tenant, Oid object, RowCheck what)
 								 InvalidOid, collation, COERCE_EXPLICIT_CALL);
 }
 
+/* The columns that the links use, once each. */
+static List *
+link_columns(const GuardedRelation *relation)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, relation->links)
+	{
+		const RelationLink *link = lfirst(lc);
+
+		result = list_concat_unique_int(result, link->columns);
+		if (link->type_column > 0)
+			result = list_append_unique_int(result, link->type_column);
+	}
+	return result;
+}
+
+/*
+ * leads_to_tenant(relation, locked, columns, their values): probes the indexes
+ * of the parents, which costs a small part of what sub-selects do when they are
+ * set up for each row that refers to this one.  The parents of a row that
+ * carries its tenant are locked right away: its own check will ask for it.
+ */
+static Expr *
+make_probe(const GuardedRelation *relation, Oid referring)
+{
+	List	   *columns = link_columns(relation);
+	Datum	   *numbers = palloc(list_length(columns) * sizeof(Datum));
+	int			count = 0;
+	bool		locked = tguard_carried(referring)->column > 0;
+	List	   *values = NIL;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		AttrNumber	column = lfirst_int(lc);
+		Oid			type;
+		int32		typmod;
+		Oid			collation;
+
+		get_atttypetypmodcoll(relation->relid, column, &type, &typmod,
+							  &collation);
+		numbers[count++] = Int16GetDatum(column);
+		values = lappend(values, makeVar(1, column, type, typmod, collation, 0));
+	}
+	values = list_concat(list_make3(makeConst(OIDOID, -1, InvalidOid,
+											  sizeof(Oid),
+											  ObjectIdGetDatum(relation->relid),
+											  false, true),
+									makeBoolConst(locked, false),
+									makeConst(INT2ARRAYOID, -1, InvalidOid, -1,
+											  PointerGetDatum(construct_array(numbers,
+																			  count,
+																			  INT2OID,
+																			  sizeof(int16),
+																			  true,
+																			  TYPALIGN_SHORT)),
+											  false, false)),
+						 values);
+	return (Expr *) makeFuncExpr(tguard_extension()->leads_to_tenant, BOOLOID,
+								 values, InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
+}
+
+static Oid
+referring_relation(Oid constraint)
+{
+	HeapTuple	tuple = SearchSysCache1(CONSTROID,
+										ObjectIdGetDatum(constraint));
+	Oid			result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", constraint);
+	result = ((Form_pg_constraint) GETSTRUCT(tuple))->conrelid;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 /*
  * Of a row that is tied by links it is asked whether the tenant sees it.
  * Where not, check_tenant() knows if that matters now.
  */
 static Node *
-ask_links(Query *query, const GuardedRelation *relation)
+ask_links(Query *query, const GuardedRelation *relation, Oid constraint)
 {
-	Expr	   *visible = tguard_derived_visible(query, 1, relation);
+	Expr	   *visible = tguard_owner_is_probed(relation->relid) ?
+	make_probe(relation, referring_relation(constraint)) :
+	tguard_derived_visible(query, 1, relation);
 	Const	   *nobody = makeNullConst(INT8OID, -1, InvalidOid);
 
 	return (Node *)
@@ -77,10 +160,10 @@ ask_links(Query *query, const GuardedRelation *relation)
 }
 
 static Node *
-ask_parent(Query *query, const GuardedRelation *relation)
+ask_parent(Query *query, const GuardedRelation *relation, Oid constraint)
 {
 	if (relation->mode == RELATION_DERIVED)
-		return ask_links(query, relation);
+		return ask_links(query, relation, constraint);
 	return ask(relation->kind, relation->collation,
 			   tguard_filter_column(relation, 1), relation->relid,
 			   relation->mode == RELATION_TENANT_OR_SHARED ?
@@ -165,7 +248,7 @@ tguard_reference_hold(Query *query, Oid constraint, bool on_parent)
 		}
 		return;
 	}
-	condition = looks_up ? ask_parent(query, &relation) :
+	condition = looks_up ? ask_parent(query, &relation, constraint) :
 		ask_cascade(query, &relation, constraint);
 	if (condition)
 		add_condition(query, condition);

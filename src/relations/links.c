@@ -352,46 +352,62 @@ tguard_links_use(const List *links, AttrNumber column)
  * Of text they may not be: an index may have another collation than its
  * column, and what one of them tells apart another takes for equal.
  */
-static bool
-agrees_with_link(Relation parent, Relation index, int position,
-				 const RelationLink *link)
+bool
+tguard_link_agrees(Relation relation, Relation index, int position,
+				   Oid operator)
 {
 	AttrNumber	column = index->rd_index->indkey.values[position];
 	Oid			collation;
-	ListCell   *lc;
-	ListCell   *lc2;
 
 	if (column <= 0)
 		return false;
-	collation = TupleDescAttr(RelationGetDescr(parent),
+	collation = TupleDescAttr(RelationGetDescr(relation),
 							  column - 1)->attcollation;
 	if (OidIsValid(collation) && collation != index->rd_indcollation[position] &&
 		!get_collation_isdeterministic(collation))
 		return false;
+	return get_op_opfamily_strategy(operator, index->rd_opfamily[position]) ==
+		BTEqualStrategyNumber;
+}
+
+bool
+tguard_link_may_use(Relation index, int columns)
+{
+	Form_pg_index form = index->rd_index;
+
+	return form->indisunique && form->indisvalid && form->indimmediate &&
+		index->rd_rel->relam == BTREE_AM_OID && form->indnkeyatts == columns &&
+		RelationGetIndexPredicate(index) == NIL;
+}
+
+/* The operator of the link for a column of the parent. */
+static Oid
+parent_operator(const RelationLink *link, AttrNumber column)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
 	forboth(lc, link->parent_columns, lc2, link->operators)
 	{
 		if (lfirst_int(lc) == column)
-			return get_op_opfamily_strategy(lfirst_oid(lc2),
-											index->rd_opfamily[position]) ==
-				BTEqualStrategyNumber;
+			return lfirst_oid(lc2);
 	}
-	return false;
+	return InvalidOid;
 }
 
 /* Does the index hold the link's columns, and no others, to one row each? */
 static bool
 makes_unique(Relation parent, Relation index, const RelationLink *link)
 {
-	Form_pg_index form = index->rd_index;
-
-	if (!form->indisunique || !form->indisvalid || !form->indimmediate ||
-		index->rd_rel->relam != BTREE_AM_OID ||
-		form->indnkeyatts != list_length(link->parent_columns) ||
-		RelationGetIndexPredicate(index) != NIL)
+	if (!tguard_link_may_use(index, list_length(link->parent_columns)))
 		return false;
-	for (int i = 0; i < form->indnkeyatts; i++)
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
 	{
-		if (!agrees_with_link(parent, index, i, link))
+		Oid			operator = parent_operator(link,
+											   index->rd_index->indkey.values[i]);
+
+		if (!OidIsValid(operator) ||
+			!tguard_link_agrees(parent, index, i, operator))
 			return false;
 	}
 	return true;

@@ -8,6 +8,7 @@
 
 #include "access/attnum.h"
 #include "nodes/pg_list.h"
+#include "utils/relcache.h"
 
 /* As many links may lie between a row and its tenant. */
 #define LINKS_DEPTH 16
@@ -45,6 +46,14 @@ extern bool tguard_links_use(const List *links, AttrNumber column);
  * link's operators, so that no row has two parents?
  */
 extern bool tguard_link_is_unique(const RelationLink *link);
+
+/*
+ * Could an index hold so many columns to one row, and does a column of it take
+ * for the same what the link's operator does?
+ */
+extern bool tguard_link_may_use(Relation index, int columns);
+extern bool tguard_link_agrees(Relation relation, Relation index, int position,
+							   Oid operator);
 
 /*
  * Does the server check each written row against the link's foreign key, at
