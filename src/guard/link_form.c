@@ -9,12 +9,15 @@
  */
 #include "postgres.h"
 
+#include "access/amapi.h"
 #include "access/genam.h"
 #include "access/table.h"
 #include "guard/link_form.h"
+#include "guard/link_size.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/tlist.h"
 #include "parser/parsetree.h"
 #include "relations/links.h"
 #include "utils/fmgroids.h"
@@ -286,6 +289,51 @@ joins_parent(PlannerInfo *root, const List *clauses, Index varno,
 	return false;
 }
 
+/* Does an index give the rows in the order of the column? */
+static bool
+gives_order(Oid relid, AttrNumber column)
+{
+	Relation	relation = table_open(relid, NoLock);
+	bool		result = false;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(relation))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		result |= index->rd_index->indkey.values[0] == column &&
+			index->rd_indam->amcanorder && index->rd_index->indisvalid &&
+			RelationGetIndexPredicate(index) == NIL;
+		index_close(index, AccessShareLock);
+	}
+	table_close(relation, NoLock);
+	return result;
+}
+
+/*
+ * Are a few rows wanted, in no order or in that of an index, of nothing but the
+ * relation, without a condition?  How many rows a condition leaves cannot be
+ * asked yet.
+ */
+static bool
+wants_first_rows(PlannerInfo *root, const List *clauses, Index varno, Oid relid)
+{
+	Query	   *query = root->parse;
+	FromExpr   *from = query->jointree;
+	Var		   *column;
+
+	if (root->limit_tuples <= 0 || clauses != NIL ||
+		list_length(from->fromlist) != 1 ||
+		!IsA(linitial(from->fromlist), RangeTblRef))
+		return false;
+	if (query->sortClause == NIL)
+		return true;
+	column = as_column(get_sortgroupclause_expr(linitial(query->sortClause),
+												root->processed_tlist));
+	return column && column->varno == varno && column->varattno > 0 &&
+		gives_order(relid, column->varattno);
+}
+
 bool
 tguard_link_names_parent(Node *clause, Index varno, AttrNumber column,
 						 Oid operator, Oid collation, Expr **value)
@@ -335,6 +383,11 @@ tguard_link_form(PlannerInfo *root, Index varno,
 		return LINK_ASK;
 	if (is_narrow(root, *clauses, varno, NULL))
 		return can_be_named(relation) ? LINK_ASK_NAMED : LINK_ASK;
-	return joins_parent(root, *clauses, varno, relation) ?
-		LINK_SIFT : LINK_GATHER;
+	if (wants_first_rows(root, *clauses, varno, relation->relid) &&
+		tguard_link_first_rows(relation, root->limit_tuples))
+		return LINK_ASK_ONCE;
+	if (tguard_link_parents_too_many(relation))
+		return LINK_ASK;
+	return joins_parent(root, *clauses, varno, relation) ||
+		tguard_link_scan_is_cheaper(relation) ? LINK_SIFT : LINK_GATHER;
 }

@@ -14,7 +14,7 @@ typedef enum LinkForm
 	LINK_SIFT,					/* the same, but not to search an index */
 	LINK_ASK,					/* EXISTS, as the planner likes */
 	LINK_ASK_NAMED,				/* the same, unless a clause names the parent */
-	LINK_ASK_ONCE				/* the parent of a single row */
+	LINK_ASK_ONCE				/* the parent of one row, or of a few */
 } LinkForm;
 
 /*
