@@ -130,6 +130,54 @@ SELECT id FROM marks WHERE subject = folder(1, 2);
 SELECT id FROM marks WHERE subject = folder(2, 2);
 COMMIT;
 
+-- The form follows the tenant's size, as statistics tell it. The first rows of
+-- an index are asked one by one where the tenant is known to have its share of
+-- them; the whole relation is read where the tenant's parents are many, and
+-- more of them than memory is granted for are not gathered. The same rows come
+-- of it.
+CREATE INDEX ON docs (place);
+CREATE INDEX ON docs (folder);
+CREATE FUNCTION form(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	line	text;
+	whole	text := '';
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		whole := whole || line;
+	END LOOP;
+	RETURN CASE WHEN whole ~ 'CASE WHEN' THEN 'sift' WHEN whole ~ 'InitPlan' THEN 'gather' WHEN whole ~ 'SubPlan' THEN 'ask' END;
+END $$;
+-- with a parameter each is planned for its tenant, also below a function
+PREPARE by_place (int) AS SELECT id FROM docs ORDER BY place LIMIT $1;
+PREPARE by_two (int) AS SELECT id, place FROM docs ORDER BY place DESC, id LIMIT $1;
+PREPARE any_rows (int) AS SELECT id FROM docs LIMIT $1;
+PREPARE computed (int) AS SELECT id FROM docs ORDER BY place + 1 LIMIT $1;
+PREPARE filtered (int) AS SELECT id FROM docs WHERE place > 3 ORDER BY place LIMIT $1;
+PREPARE joined (int) AS SELECT d.id FROM docs AS d JOIN folders AS f ON f.id = d.folder ORDER BY d.place LIMIT $1;
+PREPARE counted (int) AS SELECT count(*) FROM docs LIMIT $1;
+PREPARE whole (int) AS SELECT count(*) FROM docs WHERE place + $1 > 0;
+CREATE VIEW forms AS SELECT q, form('EXECUTE ' || q) FROM unnest('{by_place(5),by_two(5),any_rows(5),by_place(1000),computed(5),filtered(5),joined(5),counted(1),whole(5)}'::text[]) AS q;
+CREATE FUNCTION pretend(relation regclass, rows real) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM tenantguard.begin_bypass('statistics of a large table');
+	UPDATE pg_class SET reltuples = rows WHERE oid = relation;
+END $$;
+BEGIN; SELECT pretend('docs', 1e5); COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '1'; SELECT * FROM forms; EXECUTE by_two(5); EXECUTE whole(5); COMMIT;
+-- nothing is known of a tenant that has no folder, nor in a plan for any
+BEGIN; SET LOCAL app.current_org_id = '3'; SELECT * FROM forms; EXECUTE by_place(5); COMMIT;
+SET plan_cache_mode = force_generic_plan;
+BEGIN; SET LOCAL app.current_org_id = '2'; SELECT form('EXECUTE by_two(2)'); EXECUTE by_two(2); COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '1'; EXECUTE by_two(2); COMMIT;
+RESET plan_cache_mode;
+BEGIN; SELECT pretend('folders', 1e5); COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '2'; SELECT form('EXECUTE whole(5)'); EXECUTE whole(5); COMMIT;
+BEGIN; SELECT pretend('folders', 1e6); COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '2'; SELECT form('EXECUTE whole(5)'); EXECUTE whole(5);
+SET LOCAL work_mem = '1GB'; SELECT form('EXECUTE whole(5)'); EXECUTE whole(5); COMMIT;
+DROP INDEX docs_folder_idx;
+ANALYZE docs, folders;
+
 -- A cursor keeps its array: the folder is new to the second query only.
 BEGIN;
 SET LOCAL app.current_org_id = '1';
