@@ -233,6 +233,90 @@ CALL tenantguard.backfill_tenant_column('fields');
 SELECT * FROM tenantguard.disagreements('fields');
 SELECT * FROM fields ORDER BY id;
 
+-- What a statement has found about parents it remembers, until it writes
+-- anything else: a parent that moves, goes or comes back while rows below it
+-- are written. By a foreign key, and by a link without one.
+CREATE TABLE hubs (id int PRIMARY KEY, org_id int NOT NULL REFERENCES orgs);
+CREATE TABLE spokes (id int PRIMARY KEY, hub_id int NOT NULL REFERENCES hubs);
+CREATE TABLE rims (id int PRIMARY KEY, spoke_id int NOT NULL REFERENCES spokes);
+CREATE TABLE tires (id int PRIMARY KEY, spoke_id int NOT NULL);
+CREATE TABLE bolts (id int PRIMARY KEY, spoke_id int NOT NULL REFERENCES spokes);
+INSERT INTO hubs VALUES (1, 1), (2, 2), (3, 1);
+INSERT INTO spokes VALUES (1, 1), (2, 2), (3, 3);
+SELECT count(*) > 0 AS guarded FROM tenantguard.protect('hubs', 'org_id');
+SELECT derived('spokes'), derived('rims'), derived('bolts');
+SELECT tenantguard.add_link('tires', '{spoke_id}', 'spokes', '{id}');
+SELECT derived('tires');
+CALL carry('rims');
+CALL carry('tires');
+CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF NEW.id % 10 = 3 THEN
+		EXECUTE TG_ARGV[0];
+	END IF;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER aa_meddle BEFORE INSERT ON rims FOR EACH ROW EXECUTE FUNCTION meddle('UPDATE hubs SET org_id = 3 - org_id WHERE id = 1');
+INSERT INTO rims SELECT g, 1 FROM generate_series(1, 5) AS g;
+SELECT org_id, count(*) FROM rims GROUP BY org_id;
+COPY rims (id, spoke_id) FROM stdin;
+11	1
+12	1
+13	1
+14	1
+\.
+SELECT org_id, count(*) FROM rims GROUP BY org_id;
+CREATE TRIGGER aa_meddle BEFORE INSERT ON tires FOR EACH ROW EXECUTE FUNCTION meddle('DELETE FROM spokes WHERE id = 3');
+INSERT INTO tires SELECT g, 3 FROM generate_series(1, 2) AS g;
+INSERT INTO tires SELECT g, 3 FROM generate_series(6, 14) AS g;
+SELECT count(*), min(org_id), max(org_id) FROM tires;
+DROP TRIGGER aa_meddle ON rims;
+DROP TRIGGER aa_meddle ON tires;
+BEGIN;
+SAVEPOINT s;
+INSERT INTO hubs VALUES (9, 1); INSERT INTO spokes VALUES (9, 9); INSERT INTO tires VALUES (90, 9) RETURNING org_id;
+ROLLBACK TO s;
+INSERT INTO tires VALUES (90, 9);
+ROLLBACK;
+SELECT tenantguard.end_bypass();
+-- with a tenant: its own, a neighbour's and none, one after the other
+BEGIN; SET LOCAL app.current_org_id = '1'; SET LOCAL ROLE regress_forms_app;
+INSERT INTO bolts SELECT g, 1 + g % 2 * 2 FROM generate_series(1, 10) AS g;
+SAVEPOINT s;
+INSERT INTO bolts VALUES (11, 1), (12, 3), (13, 2);
+ROLLBACK TO s;
+INSERT INTO bolts VALUES (11, 1), (12, 3), (13, 99);
+ROLLBACK TO s;
+INSERT INTO hubs VALUES (9, 1); INSERT INTO spokes VALUES (9, 9); INSERT INTO bolts VALUES (11, 9);
+ROLLBACK TO s;
+INSERT INTO bolts VALUES (11, 9);
+ROLLBACK TO s;
+INSERT INTO rims VALUES (20, 1), (21, 3) RETURNING org_id;
+INSERT INTO rims VALUES (22, 2);
+ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '2'; INSERT INTO bolts VALUES (20, 2); SAVEPOINT s;
+INSERT INTO bolts VALUES (21, 2), (22, 1);
+ROLLBACK;
+-- what it asks for them nobody else may ask
+CREATE TABLE curious (id int REFERENCES hubs ON DELETE CASCADE);
+CREATE FUNCTION ask() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE WARNING 'own %, neighbour''s %', tenantguard.leads_to_tenant('spokes'::regclass, false, '{2}', 3),
+		tenantguard.leads_to_tenant('spokes'::regclass, false, '{2}', 2);
+	PERFORM tenantguard.leads_to_tenant('spokes'::regclass, false, '{2}', 'text'::text);
+	RETURN OLD;
+END $$;
+BEGIN; SET LOCAL app.current_org_id = '1'; SET LOCAL ROLE regress_forms_app;
+SELECT tenantguard.leads_to_tenant('spokes'::regclass, false, '{2}', 3);
+ROLLBACK;
+CREATE TRIGGER ask BEFORE DELETE ON curious FOR EACH ROW EXECUTE FUNCTION ask();
+SELECT count(*) > 0 AS guarded FROM tenantguard.derive('curious');
+BEGIN; SET LOCAL app.current_org_id = '1'; SET LOCAL client_min_messages = warning;
+INSERT INTO hubs VALUES (9, 1); INSERT INTO curious VALUES (9);
+DELETE FROM hubs WHERE id = 9;
+ROLLBACK;
+SELECT tenantguard.begin_bypass('carry', scope => 'session', until => now() + interval '1 hour');
+
 -- Inheritance, where triggers do not go down by themselves.
 CREATE TABLE base (id int, p_id int NOT NULL REFERENCES p4);
 CREATE TABLE sub (extra int, FOREIGN KEY (p_id) REFERENCES p4) INHERITS (base);
