@@ -9,7 +9,10 @@ CREATE TRIGGER guarded_relation_truncated
 	AFTER TRUNCATE ON tenantguard.guarded_relation
 	FOR EACH STATEMENT EXECUTE FUNCTION tenantguard.catalog_changed();
 CREATE TRIGGER link_changed
-	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenantguard.link
+	AFTER INSERT OR UPDATE OR DELETE ON tenantguard.link
+	FOR EACH ROW EXECUTE FUNCTION tenantguard.catalog_changed();
+CREATE TRIGGER link_truncated
+	AFTER TRUNCATE ON tenantguard.link
 	FOR EACH STATEMENT EXECUTE FUNCTION tenantguard.catalog_changed();
 CREATE TRIGGER registry_changed
 	AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenantguard.registry
@@ -30,6 +33,8 @@ COMMENT ON TRIGGER guarded_relation_truncated ON tenantguard.guarded_relation IS
 	'Tells every session at commit that all relations are judged anew.';
 COMMENT ON TRIGGER link_changed ON tenantguard.link IS
 	'Tells every session at commit that derived relations are judged anew.';
+COMMENT ON TRIGGER link_truncated ON tenantguard.link IS
+	'Tells every session at commit that all derived relations are judged anew.';
 COMMENT ON TRIGGER registry_changed ON tenantguard.registry IS
 	'Tells every session at commit that another registry holds.';
 COMMENT ON TRIGGER lost_registry_changed ON tenantguard.lost_registry IS
@@ -42,6 +47,7 @@ COMMENT ON TRIGGER lookup_definition_changed ON tenantguard.lookup_definition IS
 ALTER TABLE tenantguard.guarded_relation ENABLE ALWAYS TRIGGER guarded_relation_changed;
 ALTER TABLE tenantguard.guarded_relation ENABLE ALWAYS TRIGGER guarded_relation_truncated;
 ALTER TABLE tenantguard.link ENABLE ALWAYS TRIGGER link_changed;
+ALTER TABLE tenantguard.link ENABLE ALWAYS TRIGGER link_truncated;
 ALTER TABLE tenantguard.registry ENABLE ALWAYS TRIGGER registry_changed;
 ALTER TABLE tenantguard.lost_registry ENABLE ALWAYS TRIGGER lost_registry_changed;
 ALTER TABLE tenantguard.bypass_grant ENABLE ALWAYS TRIGGER bypass_grant_changed;

@@ -38,6 +38,19 @@ COMMENT ON COLUMN tenantguard.carried_column.rows_unowned IS
 REVOKE ALL ON TABLE tenantguard.carried_column FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('tenantguard.carried_column', '');
 
+CREATE TRIGGER carried_column_changed
+	AFTER INSERT OR UPDATE OR DELETE ON tenantguard.carried_column
+	FOR EACH ROW EXECUTE FUNCTION tenantguard.catalog_changed();
+COMMENT ON TRIGGER carried_column_changed ON tenantguard.carried_column IS
+	'Tells every session at commit which column is carried; keeps the records from being written by hand.';
+CREATE TRIGGER carried_column_truncated
+	AFTER TRUNCATE ON tenantguard.carried_column
+	FOR EACH STATEMENT EXECUTE FUNCTION tenantguard.catalog_changed();
+COMMENT ON TRIGGER carried_column_truncated ON tenantguard.carried_column IS
+	'Keeps the records from being removed by hand.';
+ALTER TABLE tenantguard.carried_column ENABLE ALWAYS TRIGGER carried_column_changed;
+ALTER TABLE tenantguard.carried_column ENABLE ALWAYS TRIGGER carried_column_truncated;
+
 -- The four triggers, and what backfill and verification ask of the library.
 CREATE FUNCTION tenantguard.carry_tenant() RETURNS trigger
 LANGUAGE c VOLATILE

@@ -31,7 +31,9 @@ INSERT INTO tenantguard.check_rule (code, severity, title) VALUES
 	('TG125', 'warning', 'no foreign key states a link'),
 	('TG126', 'warning', 'rows of a derived relation may refer to nothing'),
 	('TG127', 'warning', 'no index begins with the columns of a link'),
-	('TG128', 'notice', 'a foreign key of a derived relation is not a link');
+	('TG128', 'notice', 'a foreign key of a derived relation is not a link'),
+	('TG129', 'warning', 'a foreign key takes rows of a derived relation from their tenant'),
+	('TG130', 'warning', 'a table with a carried tenant column lacks a trigger');
 
 CREATE FUNCTION tenantguard.under_bypass(reason text, statements text)
 RETURNS text
@@ -148,6 +150,9 @@ AS $$
 		VALUES ('tenantguard.guarded_relation'::regclass, 'guarded_relation_changed'),
 			('tenantguard.guarded_relation', 'guarded_relation_truncated'),
 			('tenantguard.link', 'link_changed'),
+			('tenantguard.link', 'link_truncated'),
+			('tenantguard.carried_column', 'carried_column_changed'),
+			('tenantguard.carried_column', 'carried_column_truncated'),
 			('tenantguard.registry', 'registry_changed'),
 			('tenantguard.lost_registry', 'lost_registry_changed'),
 			('tenantguard.bypass_grant', 'bypass_grant_changed'),
@@ -226,11 +231,12 @@ AS $$
 			pg_catalog.format('%s to %s', (
 				SELECT pg_catalog.string_agg(pg_catalog.quote_ident(u.name), ', ' ORDER BY u.place)
 				FROM pg_catalog.unnest(l.columns) WITH ORDINALITY AS u (name, place)), l.parent) AS words,
-			p.mode AS parent_mode, k.first, k.never_null,
+			p.mode AS parent_mode, k.first, k.never_null, g.mode = 'derived' AS derived,
 			pg_catalog.cardinality(l.columns) = k.found AND pg_catalog.cardinality(l.columns) = pg_catalog.cardinality(r.key) AS whole,
 			tenantguard.is_link_key(l.parent, l.parent_columns) AS is_key
 		FROM tenantguard.links AS l
-		JOIN tenantguard.guarded_relation AS g ON g.relid = l.relation AND g.mode = 'derived'
+		JOIN tenantguard.guarded_relation AS g ON g.relid = l.relation
+			AND (g.mode = 'derived' OR g.relid IN (SELECT o.relid FROM tenantguard.carried_column AS o))
 		JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
 		LEFT JOIN tenantguard.guarded_relation AS p ON p.relid = l.parent
 		CROSS JOIN LATERAL (
@@ -248,7 +254,8 @@ AS $$
 			AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = l.relation)
 	)
 	SELECT 'TG124', l.name,
-		pg_catalog.format('%s: %s. Every access is refused (link_lost).', l.words,
+		pg_catalog.format(CASE WHEN l.derived THEN '%s: %s. Every access is refused (link_lost).'
+			ELSE '%s: %s. What is written without a tenant is refused (column_lost), and nothing follows a parent that moves.' END, l.words,
 			CASE WHEN l.whole IS NOT TRUE THEN 'a column is gone'
 				WHEN l.parent_mode IS NULL OR l.parent_mode NOT IN ('tenant', 'tenant_or_shared', 'derived') THEN 'the parent is not guarded by tenant'
 				ELSE 'no unique index of the parent has these columns' END),
@@ -259,7 +266,8 @@ AS $$
 		OR NOT l.is_key
 	UNION ALL
 	SELECT 'TG125', l.name,
-		pg_catalog.format('%s: a row may refer to what is not there, or goes on to refer to what was deleted; nobody sees it then.', l.words),
+		pg_catalog.format(CASE WHEN l.derived THEN '%s: a row may refer to what is not there, or goes on to refer to what was deleted; nobody sees it then.'
+			ELSE '%s: a row goes on to refer to what was deleted.' END, l.words),
 		CASE WHEN l.type_column IS NULL THEN pg_catalog.format('ALTER TABLE %s ADD FOREIGN KEY (%s) REFERENCES %s (%s);', l.name,
 			(SELECT pg_catalog.string_agg(pg_catalog.quote_ident(u.name), ', ' ORDER BY u.place)
 			 FROM pg_catalog.unnest(l.columns) WITH ORDINALITY AS u (name, place)), l.parent,
@@ -270,6 +278,7 @@ AS $$
 	UNION ALL
 	SELECT 'TG126', l.name, 'rows in which every link is NULL are nobody''s: no tenant sees them.', NULL
 	FROM lead AS l
+	WHERE l.derived
 	GROUP BY l.name
 	HAVING NOT pg_catalog.bool_or(l.never_null)
 	UNION ALL
@@ -279,21 +288,64 @@ AS $$
 			(SELECT pg_catalog.string_agg(pg_catalog.quote_ident(u.name), ', ' ORDER BY u.place)
 			 FROM pg_catalog.unnest(l.columns) WITH ORDINALITY AS u (name, place)))
 	FROM lead AS l
-	WHERE l.whole AND NOT EXISTS (
+	WHERE l.whole AND l.derived AND NOT EXISTS (
 		SELECT 1 FROM pg_catalog.pg_index AS i
 		WHERE i.indrelid = l.relation AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = l.first)
 	UNION ALL
 	SELECT 'TG128', d.name,
 		pg_catalog.format('%I leads to %s, whose rows may be another tenant''s than those of its links.', p.foreign_key, p.parent),
 		tenantguard.under_bypass('one more link', pg_catalog.format('SELECT tenantguard.derive(%L, %L);', d.name, ARRAY[p.foreign_key]))
-	FROM (SELECT DISTINCT l.relation, l.name FROM lead AS l) AS d
+	FROM (SELECT DISTINCT l.relation, l.name FROM lead AS l WHERE l.derived) AS d
 	CROSS JOIN LATERAL tenantguard.possible_links(d.relation) AS p
 	WHERE NOT EXISTS (
 		SELECT 1 FROM lead AS l
 		WHERE l.relation = d.relation AND l.foreign_key = p.foreign_key)
+	UNION ALL
+	SELECT 'TG129', l.name,
+		pg_catalog.format('%s: when a row goes that others refer to, %s %s, and those without another parent are nobody''s. A tenant is refused it (foreign_reference); under a bypass it happens.',
+			l.words, l.foreign_key,
+			CASE WHEN c.confdeltype = 'n' OR c.confupdtype = 'n' THEN 'sets their columns to NULL' ELSE 'sets their columns to the default' END),
+		NULL
+	FROM lead AS l
+	JOIN pg_catalog.pg_constraint AS c ON c.conrelid = l.relation AND c.conname = l.foreign_key AND c.contype = 'f'
+	WHERE l.derived AND (c.confdeltype IN ('n', 'd') OR c.confupdtype IN ('n', 'd'))
+		AND l.name NOT IN (SELECT o.name FROM lead AS o WHERE o.never_null)
 $$;
 COMMENT ON FUNCTION tenantguard.check_links(regnamespace) IS
-	'Findings TG124 to TG128 in the schema (NULL: in all): derived relations and the links that tie their rows to a tenant.';
+	'Findings TG124 to TG129 in the schema (NULL: in all): derived relations, those with a carried column, and the links that tie their rows to a tenant.';
+
+CREATE FUNCTION tenantguard.check_carried_columns(schema regnamespace)
+RETURNS SETOF tenantguard.finding
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH wanted (relation, carrier, name) AS (
+		SELECT f.member, k.relid, n.name
+		FROM tenantguard.carried_column AS k
+		CROSS JOIN LATERAL tenantguard.table_family(k.relid) AS f
+		CROSS JOIN (VALUES ('tenantguard_carry'::name), ('tenantguard_carried')) AS n (name)
+		UNION
+		SELECT f.member, k.relid, n.name
+		FROM tenantguard.carried_column AS k
+		CROSS JOIN LATERAL tenantguard.owner_relations(k.relid) AS o
+		CROSS JOIN LATERAL tenantguard.table_family(o.ancestor) AS f
+		CROSS JOIN (VALUES ('tenantguard_hold'::name), ('tenantguard_follow')) AS n (name)
+	)
+	SELECT 'TG130', w.relation::regclass::text,
+		pg_catalog.format('trigger %s is %s: rows are written that %s does not have the right tenant for.', w.name,
+			CASE WHEN t.oid IS NULL THEN 'missing' ELSE 'off' END, pg_catalog.string_agg(w.carrier::text, ', ' ORDER BY w.carrier::text)),
+		tenantguard.under_bypass('repair of triggers', CASE WHEN t.oid IS NULL
+			THEN pg_catalog.format('SELECT tenantguard.add_tenant_column(%L);', pg_catalog.min(w.carrier::text))
+			ELSE pg_catalog.format('ALTER TABLE %s ENABLE TRIGGER %I;', w.relation::regclass, w.name) END)
+	FROM wanted AS w
+	JOIN pg_catalog.pg_class AS c ON c.oid = w.relation AND c.relkind IN ('r', 'p')
+	LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = w.relation AND t.tgname = w.name
+	WHERE (check_carried_columns.schema IS NULL OR c.relnamespace = check_carried_columns.schema)
+		AND (t.oid IS NULL OR t.tgenabled NOT IN ('O', 'A'))
+	GROUP BY w.relation, w.name, t.oid
+$$;
+COMMENT ON FUNCTION tenantguard.check_carried_columns(regnamespace) IS
+	'Finding TG130 in the schema (NULL: in all): the triggers that keep carried tenant columns right.';
 
 CREATE FUNCTION tenantguard.check_relations(schema regnamespace)
 RETURNS SETOF tenantguard.finding
@@ -560,6 +612,8 @@ AS $$
 	WHERE r.mode = 'exempt' AND pg_catalog.btrim(COALESCE(g.reason, '')) = ''
 	UNION ALL
 	SELECT * FROM tenantguard.check_links(check_relations.schema)
+	UNION ALL
+	SELECT * FROM tenantguard.check_carried_columns(check_relations.schema)
 	UNION ALL
 	SELECT * FROM tenantguard.check_registry()
 $$;

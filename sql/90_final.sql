@@ -152,6 +152,7 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.check_privileges(regnamespace),
 	tenantguard.check_registry(),
 	tenantguard.check_links(regnamespace),
+	tenantguard.check_carried_columns(regnamespace),
 	tenantguard.check_relations(regnamespace),
 	tenantguard.check_roles(regnamespace),
 	tenantguard.check_stored_settings(),

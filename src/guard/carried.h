@@ -8,6 +8,9 @@
 #include "guard/owner.h"
 #include "utils/rel.h"
 
+/* Is the record of a carried column being written by the library itself? */
+extern bool tguard_carried_is_noted;
+
 /* Does the stored row agree with all of its parents?  Errors where not. */
 extern void tguard_carried_check(Relation relation, TupleTableSlot *row);
 

@@ -303,12 +303,32 @@ protect_own_object(RangeVar *relation, LOCKMODE lockmode, const char *name)
 							 "it holds the relation's tenants apart.");
 }
 
+static void
+demand_own(Oid relid)
+{
+	if (tguard_own_relation(relid))
+		tguard_bypass_demand(REASON_DDL, "change the objects of tenantguard",
+							 "nothing would be guarded without them.");
+}
+
+/* DROP INDEX: those of our own tables are found by their names. */
+static void
+drop_index(DropStmt *statement)
+{
+	ListCell   *lc;
+
+	foreach(lc, statement->removeType == OBJECT_INDEX ?
+			statement->objects : NIL)
+		demand_own(relation_of(makeRangeVarFromNameList(lfirst(lc))));
+}
+
 /* DROP POLICY, TRIGGER or RULE: the relation's name, then the object's. */
 static void
 drop_object_of_relation(DropStmt *statement)
 {
 	ListCell   *lc;
 
+	drop_index(statement);
 	if (statement->removeType != OBJECT_POLICY &&
 		statement->removeType != OBJECT_TRIGGER)
 		return;
@@ -318,13 +338,11 @@ drop_object_of_relation(DropStmt *statement)
 		char	   *name = strVal(llast(names));
 
 		names = list_truncate(names, list_length(names) - 1);
-		if (names != NIL &&
-			tguard_own_relation(relation_of(makeRangeVarFromNameList(names))))
-			tguard_bypass_demand(REASON_DDL, "change the objects of tenantguard",
-								 "nothing would be guarded without them.");
-		if (names != NIL)
-			protect_own_object(makeRangeVarFromNameList(names),
-							   AccessExclusiveLock, name);
+		if (names == NIL)
+			continue;
+		demand_own(relation_of(makeRangeVarFromNameList(names)));
+		protect_own_object(makeRangeVarFromNameList(names),
+						   AccessExclusiveLock, name);
 	}
 }
 

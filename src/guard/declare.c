@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "base/compat.h"
 #include "base/errors.h"
@@ -17,6 +18,7 @@
 #include "catalog/pg_class.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
+#include "guard/carried.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteHandler.h"
 #include "relations/cache.h"
@@ -362,6 +364,23 @@ tenantguard_registry_changed(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/* Does the row say of a relation that is guarded already how it is tied? */
+static bool
+ties_guarded_relation(TriggerData *trigger, const TguardExtension *ext)
+{
+	Relation	table = trigger->tg_relation;
+	bool		isnull;
+	Datum		relid;
+
+	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		(RelationGetRelid(table) != ext->link &&
+		 strcmp(RelationGetRelationName(table), "carried_column") != 0))
+		return false;
+	relid = heap_getattr(trigger->tg_trigtuple, 1, RelationGetDescr(table),
+						 &isnull);
+	return !isnull && tguard_relation_in_force(DatumGetObjectId(relid));
+}
+
 /*
  * May rows of the extension's own tables be changed by hand?  A superuser
  * restores a dump, and makes grants by grant_bypass().  Whoever else may write
@@ -370,9 +389,12 @@ tenantguard_registry_changed(PG_FUNCTION_ARGS)
 static bool
 may_change_by_hand(TriggerData *trigger, const TguardExtension *ext)
 {
+	if (tguard_carried_is_noted)
+		return true;			/* by note_carried() and its kin */
 	if (tguard_context_peek() || !superuser())
 		return false;
-	return TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+	return (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
+			!ties_guarded_relation(trigger, ext)) ||
 		RelationGetRelid(trigger->tg_relation) == ext->bypass_grant ||
 		RelationGetRelid(trigger->tg_relation) == ext->lookup_definition;
 }

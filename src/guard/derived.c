@@ -586,15 +586,13 @@ static List *
 make_unchecked(const GuardedRelation *relation, Index varno)
 {
 	List	   *result = NIL;
-	List	   *speaks = NIL;
+	Expr	   *speaks = tguard_derived_speaks(relation, varno);
 	ListCell   *lc;
 
 	foreach(lc, relation->links)
 	{
 		RelationLink *link = lfirst(lc);
 
-		speaks = lappend(speaks, make_speaks(relation->relid, link, varno,
-											 false));
 		if (tguard_link_is_checked(relation->relid, link) &&
 			!tguard_relation(link->parent)->shows_shared)
 			continue;
@@ -606,10 +604,22 @@ make_unchecked(const GuardedRelation *relation, Index varno)
 														  link, varno, true,
 														  LINK_ASK)), -1));
 	}
-	if (!one_is_never_null(relation->links))
-		result = lappend(result, list_length(speaks) == 1 ? linitial(speaks) :
-						 makeBoolExpr(OR_EXPR, speaks, -1));
-	return result;
+	return speaks ? lappend(result, speaks) : result;
+}
+
+Expr *
+tguard_derived_speaks(const GuardedRelation *relation, Index varno)
+{
+	List	   *speaks = NIL;
+	ListCell   *lc;
+
+	if (one_is_never_null(relation->links))
+		return NULL;
+	foreach(lc, relation->links)
+		speaks = lappend(speaks, make_speaks(relation->relid, lfirst(lc), varno,
+											 false));
+	return list_length(speaks) == 1 ? linitial(speaks) :
+		makeBoolExpr(OR_EXPR, speaks, -1);
 }
 
 Expr *

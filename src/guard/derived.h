@@ -27,7 +27,13 @@ extern Expr *tguard_derived_visible(Query *query, Index varno,
 									const GuardedRelation *relation);
 
 /*
- * The same for a row that is written: is it the tenant's?  "all" asks each link; else
+ * Does a link of the row speak at all?  NULL where one does in every row.
+ */
+extern Expr *tguard_derived_speaks(const GuardedRelation *relation,
+								   Index varno);
+
+/*
+ * For a row that is written: is it the tenant's?  "all" asks each link; else
  * only what the server's own foreign keys do not: whether a link speaks at
  * all, and links without a key.  NULL where nothing is left to ask.
  */

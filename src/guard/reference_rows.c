@@ -201,30 +201,52 @@ add_condition(Query *query, Node *condition)
 	query->jointree->quals = condition;
 }
 
-/* ON UPDATE CASCADE, or a default, may give a row another tenant, or none. */
+/*
+ * The check of the row that comes of a cascade, a SET NULL or a default: it may
+ * have another tenant, or none, or of its links none may lead anywhere.
+ */
+static Node *
+ask_new_row(Query *query, const GuardedRelation *relation, Oid constraint)
+{
+	Expr	   *speaks;
+	ListCell   *lc;
+
+	if (relation->mode == RELATION_DERIVED)
+	{
+		speaks = tguard_derived_speaks(relation, 1);
+		return speaks == NULL ? NULL : (Node *)
+			makeBoolExpr(OR_EXPR,
+						 list_make2(speaks,
+									ask(KEY_INT8, InvalidOid, (Expr *)
+										makeNullConst(INT8OID, -1, InvalidOid),
+										constraint, CHECK_ORPHANED)), -1);
+	}
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *entry = lfirst(lc);
+
+		if (!entry->resjunk && entry->resno == relation->column)
+			return ask(relation->kind, relation->collation,
+					   tguard_filter_column(relation, 1), constraint,
+					   CHECK_CASCADED);
+	}
+	return NULL;
+}
+
 static void
 add_new_row_check(Query *query, const GuardedRelation *relation,
 				  Oid constraint)
 {
 	WithCheckOption *check;
-	ListCell   *lc;
+	Node	   *condition = ask_new_row(query, relation, constraint);
 
-	if (relation->mode == RELATION_DERIVED)
+	if (condition == NULL)
 		return;
-	foreach(lc, query->targetList)
-	{
-		TargetEntry *entry = lfirst(lc);
-
-		if (entry->resjunk || entry->resno != relation->column)
-			continue;
-		check = makeNode(WithCheckOption);
-		check->kind = WCO_RLS_UPDATE_CHECK;
-		check->relname = get_rel_name(relation->relid);
-		check->qual = ask(relation->kind, relation->collation,
-						  tguard_filter_column(relation, 1), constraint,
-						  CHECK_CASCADED);
-		query->withCheckOptions = list_make1(check);
-	}
+	check = makeNode(WithCheckOption);
+	check->kind = WCO_RLS_UPDATE_CHECK;
+	check->relname = get_rel_name(relation->relid);
+	check->qual = condition;
+	query->withCheckOptions = list_make1(check);
 }
 
 void
@@ -328,6 +350,10 @@ refuse_cascade(Oid constraint, RowCheck what)
 		raise_violation((Form_pg_constraint) GETSTRUCT(tuple),
 						"would no longer be the tenant's",
 						"Leave the tenant column out of what the key changes: SET NULL (column); or use tenantguard.begin_bypass().");
+	if (what == CHECK_ORPHANED)
+		raise_violation((Form_pg_constraint) GETSTRUCT(tuple),
+						"would be nobody's, without a parent",
+						"Delete them first, or use ON DELETE CASCADE; a row with a tenant column of its own stays: tenantguard.add_tenant_column().");
 	raise_violation((Form_pg_constraint) GETSTRUCT(tuple),
 					"that are not the tenant's would change with it",
 					"Repair the rows under tenantguard.begin_bypass(); a foreign key that holds the tenant column cannot cross.");

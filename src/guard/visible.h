@@ -16,7 +16,8 @@ typedef enum RowCheck
 	CHECK_PARENT_OR_SHARED,		/* be it one of no tenant */
 	CHECK_CASCADE,				/* a row that a foreign key would change, */
 	CHECK_CASCADE_OR_LOST,		/* be it one whose parents have gone */
-	CHECK_CASCADED				/* the row that comes of it */
+	CHECK_CASCADED,				/* the row that comes of it, */
+	CHECK_ORPHANED				/* which has no parent any more */
 } RowCheck;
 
 /* Is this function visible() or visible_or_shared(), for whatever type? */

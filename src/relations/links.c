@@ -53,17 +53,16 @@ static SysScanDesc
 open_links(AttrNumber number, Oid relid, LOCKMODE lockmode, Relation *table)
 {
 	const TguardExtension *ext = tguard_extension();
+	Oid			index = get_relname_relid(number == Anum_link_relid ?
+										  "link_key" : "link_parent",
+										  ext->schema);
 	ScanKeyData key;
 
 	table_seen = ext->link;
 	*table = table_open(ext->link, lockmode);
 	ScanKeyInit(&key, number, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
-	return systable_beginscan(*table,
-							  get_relname_relid(number == Anum_link_relid ?
-												"link_key" : "link_parent",
-												ext->schema),
-							  true, NULL, 1, &key);
+	return systable_beginscan(*table, index, OidIsValid(index), NULL, 1, &key);
 }
 
 static void
