@@ -280,3 +280,17 @@ END
 $$;
 COMMENT ON FUNCTION tenantguard.require_tenant_column(regclass, name, boolean) IS
 	'Returns when the column can hold the tenant; the key of a registry may be an identity and sets the type. Raises 22023 when it is missing, generated, an identity, of a type that cannot hold a tenant or does not go with the registry''s key, or of a collation that is not deterministic.';
+
+CREATE FUNCTION tenantguard.quarantines()
+RETURNS SETOF oid
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT g.relid::oid
+	FROM tenantguard.guarded_relation AS g
+	JOIN pg_catalog.pg_constraint AS c ON c.conrelid = g.relid AND c.conname = 'tenantguard_quarantine'
+	WHERE g.tenant_column = 'quarantined_tenant' AND c.contype = 'c' AND c.convalidated
+		AND pg_catalog.pg_get_constraintdef(c.oid) = 'CHECK ((quarantined_tenant IS NULL))'
+$$;
+COMMENT ON FUNCTION tenantguard.quarantines() IS
+	'The tables that quarantine() made: no row of them has a tenant.';

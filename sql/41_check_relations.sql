@@ -255,7 +255,7 @@ AS $$
 	)
 	SELECT 'TG124', l.name,
 		pg_catalog.format(CASE WHEN l.derived THEN '%s: %s. Every access is refused (link_lost).'
-			ELSE '%s: %s. What is written without a tenant is refused (column_lost), and nothing follows a parent that moves.' END, l.words,
+			ELSE '%s: %s. What a bypass writes is refused, and nothing follows a parent that moves.' END, l.words,
 			CASE WHEN l.whole IS NOT TRUE THEN 'a column is gone'
 				WHEN l.parent_mode IS NULL OR l.parent_mode NOT IN ('tenant', 'tenant_or_shared', 'derived') THEN 'the parent is not guarded by tenant'
 				ELSE 'no unique index of the parent has these columns' END),
@@ -332,7 +332,7 @@ AS $$
 		CROSS JOIN (VALUES ('tenantguard_hold'::name), ('tenantguard_follow')) AS n (name)
 	)
 	SELECT 'TG130', w.relation::regclass::text,
-		pg_catalog.format('trigger %s is %s: rows are written that %s does not have the right tenant for.', w.name,
+		pg_catalog.format('trigger %s is %s: rows of %s may get, or keep, a wrong tenant.', w.name,
 			CASE WHEN t.oid IS NULL THEN 'missing' ELSE 'off' END, pg_catalog.string_agg(w.carrier::text, ', ' ORDER BY w.carrier::text)),
 		tenantguard.under_bypass('repair of triggers', CASE WHEN t.oid IS NULL
 			THEN pg_catalog.format('SELECT tenantguard.add_tenant_column(%L);', pg_catalog.min(w.carrier::text))
@@ -504,6 +504,7 @@ AS $$
 		pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL;', h.name, h.attname)
 	FROM held AS h
 	WHERE h.mode = 'tenant' AND NOT h.attnotnull AND h.relkind IN ('r', 'p')
+		AND h.relid NOT IN (SELECT q.* FROM tenantguard.quarantines() AS q)
 		AND NOT EXISTS (SELECT 1 FROM held AS p WHERE p.relid = h.parent AND p.mode = 'tenant' AND NOT p.attnotnull)
 	UNION ALL
 	SELECT 'TG108', h.name || '.' || pg_catalog.quote_ident(h.attname),
@@ -536,6 +537,7 @@ AS $$
 	CROSS JOIN tenantguard.registry_key() AS k
 	WHERE h.mode IN ('tenant', 'tenant_or_shared') AND h.relkind IN ('r', 'p')
 		AND h.relid NOT IN (SELECT b.relid FROM below AS b)
+		AND h.relid NOT IN (SELECT q.* FROM tenantguard.quarantines() AS q)
 		AND (h.relid, h.attnum) NOT IN (SELECT t.relid, t.attnum FROM tied AS t)
 	UNION ALL
 	SELECT 'TG110', r.name,

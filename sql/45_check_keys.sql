@@ -320,6 +320,7 @@ AS $$
 		pg_catalog.format('CREATE INDEX ON %s (%I);', r.name, r.tenant_column)
 	FROM rel AS r
 	WHERE r.relkind IN ('r', 'p', 'm') AND NOT r.relispartition
+		AND r.relid NOT IN (SELECT q.* FROM tenantguard.quarantines() AS q)
 		-- NOT IN is hashed; NOT EXISTS was a loop over all tables and indexes.
 		AND r.relid NOT IN (
 			SELECT i.relid FROM idx AS i

@@ -99,7 +99,7 @@ BEGIN
 		RETURN;
 	END IF;
 	-- Ordinary columns: no default, no identity, nothing generated.
-	EXECUTE pg_catalog.format('CREATE TABLE %s (quarantined_tenant %s, quarantined_at timestamptz NOT NULL, problem text NOT NULL, tenants text[] NOT NULL, %s)',
+	EXECUTE pg_catalog.format('CREATE TABLE %s (quarantined_tenant %s CONSTRAINT tenantguard_quarantine CHECK (quarantined_tenant IS NULL), quarantined_at timestamptz NOT NULL, problem text NOT NULL, tenants text[] NOT NULL, %s)',
 		wanted,
 		(SELECT pg_catalog.format_type(k.type, NULL) FROM tenantguard.registry_key() AS k),
 		(SELECT pg_catalog.string_agg(pg_catalog.format('%I %s', 'row_' || a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)

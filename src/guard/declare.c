@@ -389,8 +389,6 @@ ties_guarded_relation(TriggerData *trigger, const TguardExtension *ext)
 static bool
 may_change_by_hand(TriggerData *trigger, const TguardExtension *ext)
 {
-	if (tguard_carried_is_noted)
-		return true;			/* by note_carried() and its kin */
 	if (tguard_context_peek() || !superuser())
 		return false;
 	return (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
@@ -416,6 +414,8 @@ tenantguard_catalog_changed(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("catalog_changed() was not called as a trigger")));
+	if (tguard_carried_is_noted)
+		return PointerGetDatum(NULL);	/* by note_carried() and its kin */
 	if (tguard_preloaded && tguard_mode() == MODE_GUARD && ext &&
 		!may_change_by_hand(trigger, ext))
 		tguard_bypass_demand(REASON_DDL, "change how relations are guarded",

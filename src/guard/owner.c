@@ -37,6 +37,9 @@
 #define Anum_carried_relid	1
 #define Anum_carried_name	2
 
+/* OID of the table carried_column, once this backend has read it. */
+static Oid	records_seen = InvalidOid;
+
 static HTAB *relations = NULL;
 static uint32 generation = 0;
 
@@ -64,9 +67,9 @@ open_record(Oid relid, LOCKMODE lockmode, Relation *table, SysScanDesc *scan)
 {
 	ScanKeyData key;
 
-	*table = table_open(get_relname_relid("carried_column",
-										  tguard_extension()->schema),
-						lockmode);
+	records_seen = get_relname_relid("carried_column",
+									 tguard_extension()->schema);
+	*table = table_open(records_seen, lockmode);
 	ScanKeyInit(&key, Anum_carried_relid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
 	*scan = systable_beginscan(*table, tguard_primary_key(*table), true, NULL,
@@ -340,7 +343,8 @@ relation_invalidated(Datum arg, Oid relid)
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
 		if (!OidIsValid(relid) || list_member_oid(entry->depends, relid) ||
-			tguard_links_is(relid) || tguard_catalog_is(relid))
+			tguard_links_is(relid) || tguard_catalog_is(relid) ||
+			relid == records_seen)
 			entry->valid = false;
 	}
 }
