@@ -157,6 +157,12 @@ AS 'MODULE_PATHNAME', 'tenantguard_leads_to_tenant';
 COMMENT ON FUNCTION tenantguard.leads_to_tenant(oid, boolean, smallint[], "any") IS
 	'Added by the library to the look-ups of foreign keys: returns whether the links of a row lead to the tenant. Raises 42501 for everybody else.';
 
+CREATE FUNCTION tenantguard.link_operator(parent_type regtype, type regtype) RETURNS regoperator
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tenantguard_link_operator';
+COMMENT ON FUNCTION tenantguard.link_operator(regtype, regtype) IS
+	'The equality by which a link without a foreign key compares a column of the parent with one of the relation; NULL where there is none.';
+
 CREATE FUNCTION tenantguard.record_link(relation regclass, columns name[], parent regclass,
 	parent_columns name[], type_column name, type_value text)
 RETURNS void

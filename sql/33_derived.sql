@@ -181,6 +181,38 @@ $$;
 COMMENT ON FUNCTION tenantguard.possible_links(oid) IS
 	'The foreign keys that could tie the relation to its tenant: they refer to guarded relations, close no circle, are enforced, and lead to one row each. Complete: no row has a NULL in them.';
 
+CREATE FUNCTION tenantguard.require_link_types(relation regclass, columns name[], parent regclass, parent_columns name[])
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	pair	record;
+BEGIN
+	SELECT a.attname, a.atttypid::regtype AS type, b.attname AS parent_name, b.atttypid::regtype AS parent_type INTO pair
+	FROM ROWS FROM (pg_catalog.unnest(columns), pg_catalog.unnest(parent_columns)) AS k (name, refname)
+	JOIN pg_catalog.pg_attribute AS a ON a.attrelid = relation AND a.attname = k.name AND NOT a.attisdropped
+	JOIN pg_catalog.pg_attribute AS b ON b.attrelid = parent AND b.attname = k.refname AND NOT b.attisdropped
+	WHERE tenantguard.link_operator(b.atttypid, a.atttypid) IS NULL
+	LIMIT 1;
+	-- Where a foreign key states the link, its operators compare.
+	IF NOT FOUND OR EXISTS (
+		SELECT 1 FROM tenantguard.possible_links(relation) AS p
+		WHERE (p.columns, p.parent, p.parent_columns) = (columns, parent, parent_columns)) THEN
+		RETURN;
+	END IF;
+	RAISE EXCEPTION 'cannot link table % to table %', relation, parent
+		USING ERRCODE = '42804',
+			DETAIL = pg_catalog.format('Found: column "%s" is of type %s, column "%s" of %s is of type %s, and no equality compares them by an index.',
+				pair.attname, pair.type, pair.parent_name, parent, pair.parent_type),
+			HINT = pg_catalog.format('Give both the same type: ALTER TABLE %s ALTER COLUMN %I TYPE %s USING %2$I::%3$s.',
+				relation, pair.attname, pair.parent_type);
+END
+$$;
+COMMENT ON FUNCTION tenantguard.require_link_types(regclass, name[], regclass, name[]) IS
+	'Returns when the columns of a link can be compared. Raises 42804 otherwise.';
+
 CREATE FUNCTION tenantguard.require_links(relation regclass, through name[])
 RETURNS void
 LANGUAGE plpgsql STABLE
@@ -191,6 +223,8 @@ DECLARE
 	possible	name[] := ARRAY(SELECT p.foreign_key FROM tenantguard.possible_links(relation) AS p);
 	missing		name := (SELECT n.name FROM pg_catalog.unnest(through) AS n (name) WHERE n.name <> ALL (possible) LIMIT 1);
 BEGIN
+	PERFORM tenantguard.require_link_types(relation, l.columns, l.parent, l.parent_columns)
+	FROM tenantguard.recorded_links(relation) AS l;
 	IF missing IS NULL
 		AND (EXISTS (SELECT 1 FROM tenantguard.recorded_links(relation))
 			OR (possible <> '{}' AND through IS DISTINCT FROM '{}')) THEN
@@ -322,7 +356,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.derive(regclass, name[], boolean) IS
-	'Guards a table without a tenant column by its foreign keys to guarded tables: a row is whose the rows are that it refers to. through: the names of the foreign keys; NULL for all that lead to a guarded table, or those recorded before. Returns the statements it ran, with dry_run those it would run; none when nothing is missing. Raises 42501 for a caller who is not the owner, 22023 where no foreign key leads to a guarded table.';
+	'Guards a table without a tenant column by its foreign keys to guarded tables: a row is whose the rows are that it refers to. through: the names of the foreign keys; NULL for all that lead to a guarded table, or those recorded before. Returns the statements it ran, with dry_run those it would run; none when nothing is missing. Raises 42501 for a caller who is not the owner, 22023 where no foreign key leads to a guarded table, 42804 where the columns of a link can no longer be compared.';
 
 CREATE FUNCTION tenantguard.require_link(relation regclass, columns name[], parent regclass, parent_columns name[],
 	type_column name, type_value text)
@@ -362,10 +396,11 @@ BEGIN
 			USING ERRCODE = '22023', DETAIL = 'Found: ' || what,
 				HINT = 'Protect the parent first, and name the columns of its key: SELECT tenantguard.add_link(relation, ''{ticket_id}'', ''tickets'', ''{id}'').';
 	END IF;
+	PERFORM tenantguard.require_link_types(relation, columns, parent, parent_columns);
 END
 $$;
 COMMENT ON FUNCTION tenantguard.require_link(regclass, name[], regclass, name[], name, text) IS
-	'Returns when such a link can say whose the rows of the relation are. Raises 22023 otherwise.';
+	'Returns when such a link can say whose the rows of the relation are. Raises 22023 otherwise, 42804 where the types of its columns cannot be compared.';
 
 CREATE FUNCTION tenantguard.add_link(relation regclass, columns name[], parent regclass, parent_columns name[],
 	type_column name DEFAULT NULL, type_value text DEFAULT NULL)
@@ -384,7 +419,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.add_link(regclass, name[], regclass, name[], name, text) IS
-	'Declares a link that no foreign key states: its columns refer to the key of the parent, with type_column only in rows where that column, as text, is type_value (a polymorphic link). derive() then guards the relation by it. Raises 42501 for a caller who is not the owner and, where the relation is guarded already, without a bypass; 22023 for what cannot be a link.';
+	'Declares a link that no foreign key states: its columns refer to the key of the parent, with type_column only in rows where that column, as text, is type_value (a polymorphic link). derive() then guards the relation by it. Raises 42501 for a caller who is not the owner and, where the relation is guarded already, without a bypass; 22023 for what cannot be a link, 42804 for columns that cannot be compared.';
 
 CREATE FUNCTION tenantguard.drop_link(relation regclass, columns name[], parent regclass, type_value text DEFAULT NULL)
 RETURNS void

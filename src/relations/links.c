@@ -20,6 +20,7 @@
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
+#include "fmgr.h"
 #include "relations/catalog.h"
 #include "relations/links.h"
 #include "utils/array.h"
@@ -147,6 +148,9 @@ type_operator(Oid parent_type, Oid type)
 											  TYPECACHE_BTREE_OPFAMILY);
 	Oid			operator;
 
+	if (!OidIsValid(entry->btree_opf))
+		return InvalidOid;
+
 	operator = get_opfamily_member(entry->btree_opf, entry->btree_opintype,
 								   getBaseType(type), BTEqualStrategyNumber);
 	if (!OidIsValid(operator) && getBaseType(parent_type) == getBaseType(type))
@@ -155,6 +159,22 @@ type_operator(Oid parent_type, Oid type)
 									   entry->btree_opintype,
 									   BTEqualStrategyNumber);
 	return operator;
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_link_operator);
+
+/*
+ * link_operator(parent_type regtype, type regtype) RETURNS regoperator: what
+ * compares the two in a link that no foreign key states; NULL where nothing.
+ */
+Datum
+tenantguard_link_operator(PG_FUNCTION_ARGS)
+{
+	Oid			operator = type_operator(PG_GETARG_OID(0), PG_GETARG_OID(1));
+
+	if (!OidIsValid(operator))
+		PG_RETURN_NULL();
+	PG_RETURN_OID(operator);
 }
 
 /* Find the foreign key that states a link, and what equality means. */

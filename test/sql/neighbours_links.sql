@@ -67,7 +67,9 @@ BEGIN; SET LOCAL app.current_org_id = '1'; EXECUTE mark(202, 300); ROLLBACK;
 
 -- A cascade goes down two ways, and finds parents that have gone before.
 BEGIN; SET LOCAL app.current_org_id = '1'; DELETE FROM tickets WHERE id = 11; SELECT id FROM notes; SELECT id FROM marks; ROLLBACK;
-BEGIN; SET LOCAL app.current_org_id = '1'; DELETE FROM files WHERE id = 12; SELECT id FROM notes; ROLLBACK;
+-- SET NULL leaves no row without a parent.
+BEGIN; SET LOCAL app.current_org_id = '1'; DELETE FROM files WHERE id = 12; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; UPDATE notes SET ticket = 12 WHERE file = 12; DELETE FROM files WHERE id = 12; SELECT id, ticket, file FROM notes; ROLLBACK;
 -- From a table that is not guarded it reaches the tenant's own rows only.
 BEGIN; SET LOCAL app.current_org_id = '1'; DELETE FROM people WHERE id = 1; ROLLBACK;
 BEGIN; SET LOCAL app.current_org_id = '2'; DELETE FROM people WHERE id = 1; ROLLBACK;
