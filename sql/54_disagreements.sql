@@ -27,7 +27,7 @@ AS $$
 BEGIN
 	RETURN QUERY EXECUTE pg_catalog.format(
 		'SELECT d.row_key, (d.p).problem, (d.p).tenants FROM ('
-		'SELECT %s AS row_key, tenantguard.row_problem(t) AS p FROM %s AS t OFFSET 0) AS d WHERE (d.p).problem IS NOT NULL',
+		'SELECT %s AS row_key, tenantguard.row_problem(t.*) AS p FROM %s AS t OFFSET 0) AS d WHERE (d.p).problem IS NOT NULL',
 		tenantguard.key_expression(disagreements_by_links.relation, 't'), disagreements_by_links.relation);
 END
 $$;
@@ -169,9 +169,9 @@ BEGIN
 				HINT = pg_catalog.format('Use SELECT tenantguard.derive(%L).', quarantine.relation);
 	END IF;
 	FOR found IN EXECUTE pg_catalog.format(
-		'SELECT d.tableoid AS member, d.ctid AS place, %s AS row_key, p.problem, p.tenants FROM (SELECT t.*, t.tableoid, t.ctid, t AS whole FROM %s AS t) AS d '
-		'CROSS JOIN LATERAL tenantguard.row_problem(d.whole) AS p WHERE p.problem IS NOT NULL',
-		tenantguard.key_expression(quarantine.relation, 'd'), quarantine.relation)
+		'SELECT t.tableoid AS member, t.ctid AS place, %s AS row_key, p.problem, p.tenants FROM %s AS t '
+		'CROSS JOIN LATERAL tenantguard.row_problem(t.*) AS p WHERE p.problem IS NOT NULL',
+		tenantguard.key_expression(quarantine.relation, 't'), quarantine.relation)
 	LOOP
 		PERFORM tenantguard.make_quarantine(quarantine.relation);
 		PERFORM tenantguard.require_unreferenced(quarantine.relation, found.member, found.place);
@@ -226,7 +226,7 @@ BEGIN
 	FOR place IN EXECUTE pg_catalog.format('SELECT q.ctid FROM %s AS q', source) LOOP
 		BEGIN
 			EXECUTE pg_catalog.format('INSERT INTO %s AS t (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS q WHERE q.ctid = $1 '
-				'RETURNING (SELECT p.problem FROM tenantguard.row_problem(t) AS p)',
+				'RETURNING (SELECT p.problem FROM tenantguard.row_problem(t.*) AS p)',
 				relation, targets, columns, source) INTO problem USING place;
 			EXECUTE 'SET CONSTRAINTS ALL IMMEDIATE';
 			IF problem IS NOT NULL THEN

@@ -25,6 +25,7 @@ end_transaction(XactEvent event)
 		tguard_reference_transaction_aborted();
 	tguard_bypass_transaction_ended(event == XACT_EVENT_ABORT);
 	tguard_context_transaction_ended();
+	tguard_owner_forget();
 	if (tguard_new_relation_noted)
 		tguard_new_relation_transaction_ended();
 	if (tguard_cascade_postponed > 0)

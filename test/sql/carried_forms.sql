@@ -317,6 +317,18 @@ DELETE FROM hubs WHERE id = 9;
 ROLLBACK;
 SELECT tenantguard.begin_bypass('carry', scope => 'session', until => now() + interval '1 hour');
 
+-- Columns that are called like what the library calls a row.
+CREATE TABLE letters (id int PRIMARY KEY, t int NOT NULL REFERENCES hubs, d text, p int);
+SELECT derived('letters');
+SELECT count(*) AS statements FROM tenantguard.add_tenant_column('letters');
+INSERT INTO letters VALUES (1, 1, 'd', 1);
+ALTER TABLE letters DISABLE TRIGGER tenantguard_carry, DISABLE TRIGGER tenantguard_carried;
+INSERT INTO letters VALUES (2, 2, 'd', 2, 1);
+ALTER TABLE letters ENABLE TRIGGER tenantguard_carry, ENABLE TRIGGER tenantguard_carried;
+SELECT * FROM tenantguard.disagreements('letters');
+SELECT * FROM tenantguard.quarantine('letters');
+SELECT tenantguard.release_quarantine('letters') AS released;
+
 -- Inheritance, where triggers do not go down by themselves.
 CREATE TABLE base (id int, p_id int NOT NULL REFERENCES p4);
 CREATE TABLE sub (extra int, FOREIGN KEY (p_id) REFERENCES p4) INHERITS (base);

@@ -172,6 +172,19 @@ BEGIN; SET LOCAL app.current_org_id = '1'; EXECUTE by_two(2); COMMIT;
 RESET plan_cache_mode;
 BEGIN; SELECT pretend('folders', 1e5); COMMIT;
 BEGIN; SET LOCAL app.current_org_id = '2'; SELECT form('EXECUTE whole(5)'); EXECUTE whole(5); COMMIT;
+-- who listens hears of no other tenant's rows, in these forms as well
+CREATE FUNCTION hears(folder uuid) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
+BEGIN
+	IF folder IS NULL OR folder <> ALL (ARRAY(SELECT gather.folder(1, n) FROM generate_series(1, 20) AS n)) THEN
+		RAISE EXCEPTION 'heard of %', folder;
+	END IF;
+	RETURN true;
+END $$;
+PREPARE listening (int) AS SELECT count(*) FROM docs WHERE hears(folder) AND place + $1 = 5;
+PREPARE listening_first (int) AS SELECT hears(folder) FROM docs ORDER BY place DESC, id LIMIT $1;
+BEGIN; SET LOCAL app.current_org_id = '1'; SELECT form('EXECUTE listening(0)'), form('EXECUTE listening_first(2)');
+EXECUTE listening_first(2); EXECUTE listening(0); COMMIT;
+BEGIN; SELECT FROM tenantguard.begin_bypass('it does hear'); EXECUTE listening(0); ROLLBACK;
 BEGIN; SELECT pretend('folders', 1e6); COMMIT;
 BEGIN; SET LOCAL app.current_org_id = '2'; SELECT form('EXECUTE whole(5)'); EXECUTE whole(5);
 SET LOCAL work_mem = '1GB'; SELECT form('EXECUTE whole(5)'); EXECUTE whole(5); COMMIT;
