@@ -84,31 +84,8 @@ AS $$
 			COALESCE(k.ref_mode IN ('tenant', 'root', 'tenant_or_shared'), false) AS ref_guarded
 		FROM tenantguard.checked_foreign_keys(check_foreign_keys.schema) AS k
 	),
-	-- One row of names for each key that leads across; the new key keeps the
-	-- old one's name and actions.
 	crossing AS (
-		SELECT k.*, l.columns, l.ref_columns, l.set_columns_text,
-			pg_catalog.quote_ident(pg_catalog.left(k.conname::text, 40) || '_tenant') AS new_name,
-			pg_catalog.quote_ident(pg_catalog.left(k.ref_relname || '_' || k.ref_column || '_' || l.ref_plain, 40) || '_key') AS index_name,
-			NOT EXISTS (
-				SELECT 1
-				FROM pg_catalog.pg_index AS i
-				WHERE i.indrelid = k.ref_id AND i.indisunique AND i.indisvalid AND i.indimmediate
-					AND i.indpred IS NULL AND i.indnkeyatts = pg_catalog.cardinality(k.ref_key) + 1
-					AND (i.indkey::int2[])[0:i.indnkeyatts - 1] @> (k.ref_key || k.ref_attnum)
-			) AS needs_index
-		FROM fk AS k
-		CROSS JOIN LATERAL (
-			SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY p.position) AS columns,
-				pg_catalog.string_agg(pg_catalog.quote_ident(b.attname), ', ' ORDER BY p.position) AS ref_columns,
-				pg_catalog.string_agg(b.attname::text, '_' ORDER BY p.position) AS ref_plain,
-				pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY p.position)
-					FILTER (WHERE k.set_columns IS NULL OR p.attnum = ANY (k.set_columns)) AS set_columns_text
-			FROM ROWS FROM (pg_catalog.unnest(k.key), pg_catalog.unnest(k.ref_key)) WITH ORDINALITY AS p (attnum, refnum, position)
-			JOIN pg_catalog.pg_constraint AS c ON c.oid = k.conid
-			JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = p.attnum
-			JOIN pg_catalog.pg_attribute AS b ON b.attrelid = c.confrelid AND b.attnum = p.refnum
-		) AS l
+		SELECT k.* FROM fk AS k
 		WHERE k.guarded AND k.ref_guarded AND k.crosses AND NOT k.covered AND k.ref_mode <> 'root'
 	)
 	SELECT CASE WHEN k.on_delete IN ('c', 'n', 'd') OR k.on_update IN ('c', 'n', 'd') THEN 'TG501' ELSE 'TG502' END,
@@ -118,24 +95,9 @@ AS $$
 				THEN 'and goes or changes with it: one tenant''s statement reaches another''s rows'
 				ELSE 'which can then not be deleted, and the error tells which keys exist' END,
 			CASE WHEN k.ref_mode = 'tenant_or_shared' THEN ' A key with the tenant column could not refer to its rows of no tenant.' ELSE '' END),
-		CASE WHEN k.converts THEN pg_catalog.concat_ws(' ',
-			CASE WHEN k.needs_index THEN
-				pg_catalog.format('CREATE UNIQUE INDEX IF NOT EXISTS %s ON %s (%I, %s);', k.index_name, k.ref_name, k.ref_column, k.ref_columns) END,
-			pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%I, %s) REFERENCES %s (%I, %s)%s%s%s%s;',
-				k.name, k.new_name, k.tenant_column, k.columns, k.ref_name, k.ref_column, k.ref_columns,
-				CASE k.on_update WHEN 'c' THEN ' ON UPDATE CASCADE' WHEN 'r' THEN ' ON UPDATE RESTRICT' ELSE '' END,
-				CASE k.on_delete
-					WHEN 'c' THEN ' ON DELETE CASCADE' WHEN 'r' THEN ' ON DELETE RESTRICT'
-					WHEN 'n' THEN pg_catalog.format(' ON DELETE SET NULL (%s)', k.set_columns_text)
-					WHEN 'd' THEN pg_catalog.format(' ON DELETE SET DEFAULT (%s)', k.set_columns_text)
-					ELSE '' END,
-				k.suffix,
-				-- Not every version knows it for partitioned tables.
-				CASE k.relkind WHEN 'p' THEN '' ELSE ' NOT VALID' END),
-			CASE k.relkind WHEN 'p' THEN NULL
-				ELSE pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT %s;', k.name, k.new_name) END,
-			pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I;', k.name, k.conname),
-			pg_catalog.format('ALTER TABLE %s RENAME CONSTRAINT %s TO %I;', k.name, k.new_name, k.conname)) END
+		-- Steps for psql, none of which keeps anybody waiting for long.
+		CASE WHEN k.converts AND k.enforced THEN pg_catalog.format(
+			'SELECT statement FROM tenantguard.convert_foreign_key(%L, %L) ORDER BY step \gexec', k.name, k.conname) END
 	FROM crossing AS k
 	UNION ALL
 	SELECT 'TG503', k.object,
@@ -222,17 +184,8 @@ AS $$
 			AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits AS h WHERE h.inhrelid = i.indexrelid)
 	),
 	open AS (
-		SELECT u.*, t.definition, pg_catalog.strpos(t.definition, '(') AS bracket,
-			COALESCE(s.generated, false) AS generated
+		SELECT u.*, COALESCE(s.generated, false) AS generated
 		FROM uni AS u
-		-- A constraint's definition begins with keywords and its first bracket.
-		-- An index's begins with names, which are cut off by their length.
-		CROSS JOIN LATERAL (
-			SELECT CASE WHEN u.conid IS NOT NULL THEN pg_catalog.pg_get_constraintdef(u.conid)
-				ELSE pg_catalog.substr(pg_catalog.pg_get_indexdef(u.indexrelid),
-					pg_catalog.length(pg_catalog.format('CREATE UNIQUE INDEX %I ON %s%s', u.index_name,
-						CASE u.relkind WHEN 'I' THEN 'ONLY ' ELSE '' END, u.name)) + 1) END AS definition
-		) AS t
 		-- One column that the server makes up is enough: nobody guesses the rest.
 		CROSS JOIN LATERAL (
 			SELECT pg_catalog.bool_or(a.attidentity <> '' OR a.atttypid = 'pg_catalog.uuid'::pg_catalog.regtype
@@ -246,14 +199,8 @@ AS $$
 	SELECT 'TG509', u.object,
 		'the error of an INSERT tells that another tenant has the value.'
 			|| CASE WHEN u.referenced THEN ' Foreign keys refer to it: convert them first (TG501, TG502).' ELSE '' END,
-		CASE
-			WHEN u.referenced THEN NULL
-			WHEN u.conid IS NOT NULL THEN pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I %s(%I, %s;',
-				u.name, u.index_name, u.index_name, pg_catalog.left(u.definition, u.bracket - 1), u.tenant_column,
-				pg_catalog.substr(u.definition, u.bracket + 1))
-			ELSE pg_catalog.format('DROP INDEX %s; CREATE UNIQUE INDEX %I ON %s%s(%I, %s;',
-				u.indexrelid::regclass, u.index_name, u.name, pg_catalog.left(u.definition, u.bracket - 1),
-				u.tenant_column, pg_catalog.substr(u.definition, u.bracket + 1)) END
+		CASE WHEN NOT u.referenced AND NOT (u.contype = 'p' AND u.mode = 'tenant_or_shared') THEN pg_catalog.format(
+			'SELECT statement FROM tenantguard.convert_unique_key(%L) ORDER BY step \gexec', u.indexrelid::regclass) END
 	FROM open AS u
 	WHERE NOT u.generated
 	UNION ALL
@@ -317,7 +264,7 @@ AS $$
 	)
 	SELECT 'TG512', r.name,
 		'every query of a tenant reads the rows of all.',
-		pg_catalog.format('CREATE INDEX ON %s (%I);', r.name, r.tenant_column)
+		pg_catalog.format('CREATE INDEX %sON %s (%I);', CASE r.relkind WHEN 'p' THEN '' ELSE 'CONCURRENTLY ' END, r.name, r.tenant_column)
 	FROM rel AS r
 	WHERE r.relkind IN ('r', 'p', 'm') AND NOT r.relispartition
 		AND r.relid NOT IN (SELECT q.* FROM tenantguard.quarantines() AS q)
@@ -339,7 +286,7 @@ AS $$
 	SELECT 'TG514', i.object,
 		CASE i.relkind WHEN 'I' THEN 'a partition has no index attached to it.'
 			ELSE 'a CREATE INDEX CONCURRENTLY failed: queries do not use it, and a unique one lets through what was there before.' END,
-		CASE i.relkind WHEN 'I' THEN NULL ELSE pg_catalog.format('REINDEX INDEX %s;', i.indexrelid::regclass) END
+		CASE i.relkind WHEN 'I' THEN NULL ELSE pg_catalog.format('REINDEX INDEX CONCURRENTLY %s;', i.indexrelid::regclass) END
 	FROM idx AS i
 	WHERE NOT (i.indisvalid AND i.indisready)
 	UNION ALL

@@ -344,6 +344,51 @@ $$;
 COMMENT ON FUNCTION tenantguard.conflict_target(text, name, name[]) IS
 	'Whether a text names the table and has an ON CONFLICT with exactly these columns: such a statement fails (42P10) once the unique key has another column.';
 
+CREATE FUNCTION tenantguard.conflict_texts()
+RETURNS TABLE (name text, source text)
+LANGUAGE plpgsql STABLE ROWS 20
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	statements	regclass;
+BEGIN
+	RETURN QUERY
+		SELECT pg_catalog.format('ON CONFLICT in function %s', p.oid::regprocedure), p.prosrc
+		FROM pg_catalog.pg_proc AS p
+		WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace AND p.prosrc ~* 'on\s+conflict\s*\(';
+	SELECT c.oid INTO statements
+	FROM pg_catalog.pg_extension AS e
+	JOIN pg_catalog.pg_class AS c ON c.relnamespace = e.extnamespace AND c.relname = 'pg_stat_statements'
+	WHERE e.extname = 'pg_stat_statements';
+	IF statements IS NOT NULL AND pg_catalog.has_table_privilege(statements, 'SELECT') THEN
+		BEGIN
+			RETURN QUERY EXECUTE pg_catalog.format(
+				'SELECT pg_catalog.format(''ON CONFLICT in statement %%s'', s.queryid), s.query FROM %s AS s JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid '
+				'WHERE d.datname = pg_catalog.current_database() AND s.query ~* ''on\s+conflict\s*\(''', statements);
+		EXCEPTION WHEN object_not_in_prerequisite_state THEN
+			NULL;	-- the extension is there and its library is not loaded
+		END;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.conflict_texts() IS
+	'Functions and statements of pg_stat_statements that have an ON CONFLICT with columns, and their texts.';
+
+CREATE FUNCTION tenantguard.key_columns(index oid)
+RETURNS name[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT pg_catalog.array_agg(a.attname ORDER BY k.position)
+	FROM pg_catalog.pg_index AS i
+	CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
+	JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+	WHERE i.indexrelid = key_columns.index AND k.position <= i.indnkeyatts AND i.indexprs IS NULL
+$$;
+COMMENT ON FUNCTION tenantguard.key_columns(oid) IS
+	'The columns of a unique index; NULL where it has expressions.';
+
 CREATE FUNCTION tenantguard.key_consumers(index oid)
 RETURNS SETOF text
 LANGUAGE plpgsql STABLE
@@ -352,10 +397,9 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	rel			record;
-	key_columns	name[];
-	statements	regclass;
+	key_columns	name[] := tenantguard.key_columns(index);
 BEGIN
-	SELECT i.indrelid, c.relname, i.indisreplident, i.indexprs IS NULL AS plain INTO rel
+	SELECT c.relname, i.indisreplident INTO rel
 	FROM pg_catalog.pg_index AS i
 	JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
 	WHERE i.indexrelid = index;
@@ -367,34 +411,12 @@ BEGIN
 	IF rel.indisreplident THEN
 		RETURN NEXT 'replica identity';
 	END IF;
-	IF NOT rel.plain THEN
-		RETURN;
-	END IF;
-	key_columns := ARRAY(
-		SELECT a.attname
-		FROM pg_catalog.pg_index AS i
-		CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
-		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-		WHERE i.indexrelid = index AND k.position <= i.indnkeyatts);
-	RETURN QUERY
-		SELECT pg_catalog.format('ON CONFLICT in function %s', p.oid::regprocedure)
-		FROM pg_catalog.pg_proc AS p
-		WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace AND p.prosrc ~* 'on\s+conflict\s*\('
-			AND tenantguard.conflict_target(p.prosrc, rel.relname, key_columns)
-		ORDER BY 1;
-	SELECT c.oid INTO statements
-	FROM pg_catalog.pg_extension AS e
-	JOIN pg_catalog.pg_class AS c ON c.relnamespace = e.extnamespace AND c.relname = 'pg_stat_statements'
-	WHERE e.extname = 'pg_stat_statements';
-	IF statements IS NOT NULL AND pg_catalog.has_table_privilege(statements, 'SELECT') THEN
-		BEGIN
-			RETURN QUERY EXECUTE pg_catalog.format(
-				'SELECT DISTINCT pg_catalog.format(''ON CONFLICT in statement %%s'', s.queryid) FROM %s AS s JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid '
-				'WHERE d.datname = pg_catalog.current_database() AND tenantguard.conflict_target(s.query, $1, $2) ORDER BY 1', statements)
-			USING rel.relname, key_columns;
-		EXCEPTION WHEN object_not_in_prerequisite_state THEN
-			NULL;	-- the extension is there and its library is not loaded
-		END;
+	IF key_columns IS NOT NULL THEN
+		RETURN QUERY
+			SELECT DISTINCT t.name
+			FROM tenantguard.conflict_texts() AS t
+			WHERE tenantguard.conflict_target(t.source, rel.relname, key_columns)
+			ORDER BY 1;
 	END IF;
 END
 $$;

@@ -70,23 +70,26 @@ CREATE FUNCTION tenantguard.leaf_tables(relation oid)
 RETURNS TABLE (relid oid, name text, relname name)
 LANGUAGE plpgsql STABLE STRICT ROWS 2
 SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off
 AS $$
 #variable_conflict use_column
+DECLARE
+	kind	"char";
 BEGIN
-	RETURN QUERY
-	SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), c.relname
-	FROM (
-		SELECT leaf_tables.relation AS relid
-		WHERE (SELECT k.relkind FROM pg_catalog.pg_class AS k WHERE k.oid = leaf_tables.relation) <> 'p'
-		UNION ALL
-		SELECT t.relid FROM pg_catalog.pg_partition_tree(leaf_tables.relation::regclass) AS t
-		WHERE t.isleaf AND t.relid <> leaf_tables.relation
-	) AS l
-	JOIN pg_catalog.pg_class AS c ON c.oid = l.relid
+	SELECT c.relkind, c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), c.relname INTO kind, relid, name, relname
+	FROM pg_catalog.pg_class AS c
 	JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-	WHERE c.relkind IN ('r', 'm')
-	ORDER BY n.nspname, c.relname;
+	WHERE c.oid = leaf_tables.relation;
+	IF kind IN ('r', 'm') THEN
+		RETURN NEXT;
+	ELSIF kind = 'p' THEN
+		RETURN QUERY
+			SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), c.relname
+			FROM pg_catalog.pg_partition_tree(leaf_tables.relation::regclass) AS t
+			JOIN pg_catalog.pg_class AS c ON c.oid = t.relid
+			JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+			WHERE t.isleaf AND c.relkind = 'r'
+			ORDER BY n.nspname, c.relname;
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION tenantguard.leaf_tables(oid) IS

@@ -311,26 +311,40 @@ SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
-	IF NOT kinds <@ '{foreign_keys,unique_keys,indexes}'::text[] THEN
+	IF NOT kinds <@ '{foreign_keys,unique_keys,primary_keys,indexes}'::text[] THEN
 		RAISE EXCEPTION 'there is no such kind of step'
 			USING ERRCODE = '22023', DETAIL = pg_catalog.format('Found: %s.', kinds),
-				HINT = 'Use foreign_keys, unique_keys and indexes.';
+				HINT = 'Use foreign_keys, unique_keys, primary_keys and indexes.';
 	END IF;
 	RETURN QUERY
-	WITH keys AS MATERIALIZED (
+	WITH conflicts AS MATERIALIZED (
+		SELECT t.source FROM tenantguard.conflict_texts() AS t
+	),
+	keys AS MATERIALIZED (
 		SELECT s.*
 		FROM tenantguard.foreign_key_facts(conversion_steps.schema) AS f
 		CROSS JOIN LATERAL tenantguard.foreign_key_steps(f) AS s
 		WHERE 'foreign_keys' = ANY (kinds) AND f.converts
 		UNION ALL
 		-- What is accepted stays, what the server makes up tells little; known
-		-- consumers and primary keys, which code relies on, are for a person.
+		-- consumers are for a person, and so are primary keys, which code
+		-- relies on, until that person asks for them.
 		SELECT s.*
 		FROM tenantguard.unique_key_facts(conversion_steps.schema) AS u
 		CROSS JOIN LATERAL tenantguard.unique_key_steps(u) AS s
-		WHERE 'unique_keys' = ANY (kinds) AND u.global AND NOT u.generated AND u.reason IS NULL AND u.kind <> 'primary key'
-			AND tenantguard.why_not_unique(u) IS NULL
-			AND NOT EXISTS (SELECT 1 FROM tenantguard.key_consumers(u.indexrelid) AS k (name) WHERE k.name LIKE 'ON CONFLICT %')
+		WHERE u.global AND u.reason IS NULL
+			AND CASE u.kind WHEN 'primary key' THEN 'primary_keys' = ANY (kinds) ELSE 'unique_keys' = ANY (kinds) AND NOT u.generated END
+			AND NOT EXISTS (
+				SELECT 1 FROM conflicts AS c
+				WHERE tenantguard.conflict_target(c.source, u.relname, tenantguard.key_columns(u.indexrelid)))
+	),
+	-- The tables and columns that a new key brings an index for. Names may
+	-- hold anything in quotes.
+	served AS MATERIALIZED (
+		SELECT DISTINCT p.parts[1] AS name, p.parts[2] AS tail
+		FROM keys AS k
+		CROSS JOIN LATERAL pg_catalog.regexp_match(k.statement,
+			'^CREATE UNIQUE INDEX (?:CONCURRENTLY )?(?:"(?:[^"]|"")*"|[^" ]+) ON ((?:"(?:[^"]|"")*"|[^". ]+)\.(?:"(?:[^"]|"")*"|[^". ]+))( USING .*)$') AS p (parts)
 	),
 	todo AS (
 		SELECT k.* FROM keys AS k
@@ -342,10 +356,9 @@ BEGIN
 			pg_catalog.format('%s_%s', w.relname, pg_catalog.array_to_string(w.columns, '_')), pg_catalog.array_to_string(w.columns, '_'), '_idx',
 			pg_catalog.format('index (%s) on %s', pg_catalog.array_to_string(w.columns, ', '), w.name), 220, true) AS s
 		WHERE 'indexes' = ANY (kinds) AND NOT EXISTS (
-			SELECT 1 FROM keys AS k
-			CROSS JOIN LATERAL (SELECT pg_catalog.format(' ON %s%s', w.name, pg_catalog.left(w.tail, -1)) AS start) AS x
-			WHERE pg_catalog.starts_with(k.statement, 'CREATE UNIQUE INDEX ')
-				AND (pg_catalog.strpos(k.statement, x.start || ',') > 0 OR pg_catalog.strpos(k.statement, x.start || ')') > 0))
+			SELECT 1 FROM served AS v
+			WHERE v.name = w.name
+				AND (pg_catalog.starts_with(v.tail, pg_catalog.left(w.tail, -1) || ',') OR pg_catalog.starts_with(v.tail, w.tail)))
 	),
 	-- Several keys may want the same index.
 	once AS (
@@ -360,9 +373,34 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tenantguard.conversion_steps(regnamespace, text[]) IS
-	'The steps that remain for the foreign keys, unique keys and indexes of a schema (NULL: of all), in order; all of one phase come before the next. Unique keys that foreign keys refer to come when one asks again after those. Left out, as for a person to decide: keys that cannot be converted, primary and generated keys, those that keep_global() accepted, and those that a known ON CONFLICT names. Changes nothing.';
+	'The steps that remain for the foreign keys, unique keys and indexes of a schema (NULL: of all), in order; all of one phase come before the next. Unique keys that foreign keys refer to come when one asks again after those. Primary keys, generated or not, with kind primary_keys; see primary_key_costs() first. Left out, as for a person to decide: keys that cannot be converted, generated unique keys, those that keep_global() accepted, and those that a known ON CONFLICT names. Changes nothing.';
 
-CREATE FUNCTION tenantguard.conversion_script(schema regnamespace)
+CREATE FUNCTION tenantguard.primary_key_costs(schema regnamespace)
+RETURNS TABLE (relation regclass, name name, becomes text, bytes bigint, bytes_after bigint, scans bigint, consumers text[], why_not text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+	SELECT u.relid::regclass, u.index_name, x.becomes, x.bytes,
+		-- The key of the foreign keys' new target is the same, so one of the two goes.
+		CASE WHEN x.there IS NOT NULL THEN 0 ELSE tenantguard.guess_index_size(u.relid, u.tenant_column || tenantguard.key_columns(u.indexrelid)) END,
+		x.scans, ARRAY(SELECT * FROM tenantguard.key_consumers(u.indexrelid)), tenantguard.why_not_unique(u)
+	FROM tenantguard.unique_key_facts(primary_key_costs.schema) AS u
+	CROSS JOIN LATERAL (
+		SELECT pg_catalog.format('(%I, %s', u.tenant_column, pg_catalog.substr(u.tail, pg_catalog.strpos(u.tail, '(') + 1)) AS becomes,
+			pg_catalog.sum(pg_catalog.pg_relation_size(t.relid))::bigint AS bytes,
+			pg_catalog.sum(pg_catalog.pg_stat_get_numscans(t.relid))::bigint AS scans,
+			tenantguard.same_index(u.relid, pg_catalog.format(' USING btree (%I, %s', u.tenant_column, pg_catalog.substr(u.tail, pg_catalog.strpos(u.tail, '(') + 1)), true, true) AS there
+		FROM pg_catalog.pg_partition_tree(u.indexrelid::regclass) AS t
+		WHERE t.isleaf
+	) AS x
+	WHERE u.kind = 'primary key' AND u.global
+	ORDER BY u.name COLLATE "C"
+$$;
+COMMENT ON FUNCTION tenantguard.primary_key_costs(regnamespace) IS
+	'What it costs to take the tenant into the primary keys of the schema (NULL: of all): the columns that each would have, the bytes of its index now, about how many a new one would take (0: the unique index that foreign keys refer to by then takes its place, and the old one goes), how often the old one was used since the statistics were reset (look-ups without the tenant will not use the new one), what relies on its columns, and what is in the way (NULL: nothing).';
+
+CREATE FUNCTION tenantguard.conversion_script(schema regnamespace, kinds text[] DEFAULT '{foreign_keys,unique_keys,indexes}')
 RETURNS SETOF text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -376,7 +414,7 @@ BEGIN
 	RETURN NEXT '-- outside of a transaction; the program "tenantguard migrate" runs the same steps with a limit on waiting.';
 	RETURN NEXT 'SELECT tenantguard.begin_bypass(''key conversion'', ''session'', pg_catalog.now() + ''1 day'');';
 	RETURN NEXT 'SET lock_timeout = ''1s'';';
-	FOR item IN SELECT s.* FROM tenantguard.conversion_steps(conversion_script.schema) AS s LOOP
+	FOR item IN SELECT s.* FROM tenantguard.conversion_steps(conversion_script.schema, kinds) AS s LOOP
 		IF item.object <> about THEN
 			about := item.object;
 			RETURN NEXT tenantguard.as_comment(about);
@@ -392,9 +430,9 @@ BEGIN
 		SELECT u.object, CASE WHEN u.reason IS NOT NULL THEN 'kept global: ' || u.reason
 			ELSE COALESCE(tenantguard.why_not_unique(u), (
 				SELECT pg_catalog.string_agg(k.name, ', ') FROM tenantguard.key_consumers(u.indexrelid) AS k (name) WHERE k.name LIKE 'ON CONFLICT %'),
-				CASE u.kind WHEN 'primary key' THEN pg_catalog.format('a primary key: see what tenantguard.convert_unique_key(%L) says of its cost', u.indexrelid::regclass) END) END
+				CASE WHEN u.kind = 'primary key' AND NOT 'primary_keys' = ANY (kinds) THEN pg_catalog.format('a primary key: see tenantguard.primary_key_costs(%L)', (SELECT c.relnamespace::pg_catalog.regnamespace FROM pg_catalog.pg_class AS c WHERE c.oid = u.relid)) END) END
 		FROM tenantguard.unique_key_facts(conversion_script.schema) AS u
-		WHERE u.global AND NOT u.generated
+		WHERE u.global AND (NOT u.generated OR u.kind = 'primary key' AND 'primary_keys' = ANY (kinds))
 		ORDER BY 1
 	LOOP
 		IF item.why IS NOT NULL THEN
@@ -404,5 +442,5 @@ BEGIN
 	RETURN NEXT 'SELECT tenantguard.end_bypass();';
 END
 $$;
-COMMENT ON FUNCTION tenantguard.conversion_script(regnamespace) IS
+COMMENT ON FUNCTION tenantguard.conversion_script(regnamespace, text[]) IS
 	'The steps of conversion_steps() as a script to review and to commit, and what a person must decide as comments: the counterpart of migration_script() for keys and indexes. Changes nothing.';

@@ -90,7 +90,8 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.convert_unique_key(regclass, boolean),
 	tenantguard.propose_indexes(regnamespace),
 	tenantguard.conversion_steps(regnamespace, text[]),
-	tenantguard.conversion_script(regnamespace)
+	tenantguard.conversion_script(regnamespace, text[]),
+	tenantguard.primary_key_costs(regnamespace)
 TO PUBLIC;
 
 -- Columns that are carried from the parent: for owners, most under a bypass.
@@ -245,12 +246,14 @@ TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	tenantguard.build_steps(oid, text, boolean, text, text, text, text, int, boolean),
 	tenantguard.conflict_target(text, name, name[]),
+	tenantguard.conflict_texts(),
 	tenantguard.foreign_key_facts(regnamespace, oid),
 	tenantguard.foreign_key_shape(oid, name, name),
 	tenantguard.foreign_key_steps(tenantguard.foreign_key_fact),
 	tenantguard.guess_index_size(oid, name[]),
 	tenantguard.index_tail(oid),
 	tenantguard.index_writes(oid),
+	tenantguard.key_columns(oid),
 	tenantguard.key_consumers(oid),
 	tenantguard.known_crossing_rows(oid),
 	tenantguard.leaf_tables(oid),

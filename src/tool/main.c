@@ -35,6 +35,7 @@ enum
 	OPT_MAX_WAIT,
 	OPT_RELATION,
 	OPT_KEY,
+	OPT_PRIMARY_KEYS,
 	OPT_CONSUMERS_READY,
 	OPT_SEVERITY,
 	OPT_ROWS
@@ -56,6 +57,7 @@ static const struct option long_options[] = {
 	{"max-wait", required_argument, NULL, OPT_MAX_WAIT},
 	{"relation", required_argument, NULL, OPT_RELATION},
 	{"key", required_argument, NULL, OPT_KEY},
+	{"primary-keys", no_argument, NULL, OPT_PRIMARY_KEYS},
 	{"consumers-ready", no_argument, NULL, OPT_CONSUMERS_READY},
 	{"severity", required_argument, NULL, OPT_SEVERITY},
 	{"rows", no_argument, NULL, OPT_ROWS},
@@ -74,7 +76,8 @@ print_help(const char *progname)
 	printf("\nOptions of migrate:\n");
 	printf("  -n, --schema=SCHEMA      this schema only\n");
 	printf("  -j, --jobs=NUM           so many builds and validations at a time [1]\n");
-	printf("      --only=KIND          foreign_keys, unique_keys or indexes\n");
+	printf("      --only=KIND          foreign_keys, unique_keys, primary_keys or indexes\n");
+	printf("      --primary-keys       the primary keys, too, after telling what each costs\n");
 	printf("      --relation=TABLE --key=NAME\n");
 	printf("                           this key only, a primary or generated one, too\n");
 	printf("      --consumers-ready    with --key: its ON CONFLICTs are ready for it\n");
@@ -115,7 +118,7 @@ parse_choice(const char *value, const char *option, const char *const *choices)
 static bool
 parse_option(int c, ToolOptions *options)
 {
-	static const char *const kinds[] = {"foreign_keys", "unique_keys", "indexes", NULL};
+	static const char *const kinds[] = {"foreign_keys", "unique_keys", "primary_keys", "indexes", NULL};
 	static const char *const severities[] = {"critical", "warning", "notice", NULL};
 
 	switch (c)
@@ -160,6 +163,9 @@ parse_option(int c, ToolOptions *options)
 			return true;
 		case OPT_KEY:
 			options->key = optarg;
+			return true;
+		case OPT_PRIMARY_KEYS:
+			options->primary_keys = true;
 			return true;
 		case OPT_CONSUMERS_READY:
 			options->consumers_ready = true;

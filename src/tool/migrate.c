@@ -81,13 +81,29 @@ remember_failed(const StepList *list, SimpleStringList *failed)
 static void
 tell_what_stays(PGconn * conn, const ToolOptions *options)
 {
-	const char *params[] = {options->schema};
+	const char *params[] = {options->schema, step_kinds(options)};
 	PGresult   *result = must_query(conn,
-									"SELECT s.line FROM tenantguard.conversion_script(pg_catalog.quote_ident($1)::pg_catalog.regnamespace) AS s (line) "
-									"WHERE s.line LIKE '-- TO DECIDE%'", 1, params);
+									"SELECT s.line FROM tenantguard.conversion_script(pg_catalog.quote_ident($1)::pg_catalog.regnamespace, $2::text[]) AS s (line) "
+									"WHERE s.line LIKE '-- TO DECIDE%'", 2, params);
 
 	for (int i = 0; i < PQntuples(result); i++)
 		pg_log_info("%s", PQgetvalue(result, i, 0) + strlen("-- "));
+	PQclear(result);
+}
+
+/* A primary key is in the code of applications: what changes with each? */
+static void
+tell_primary_keys(PGconn * conn, const ToolOptions *options)
+{
+	const char *params[] = {options->schema};
+	PGresult   *result = must_query(conn,
+									"SELECT pg_catalog.format('primary key of %s becomes %s: %s of index now, %s, used %s times, %s', p.relation, p.becomes, pg_catalog.pg_size_pretty(p.bytes), "
+									"CASE p.bytes_after WHEN 0 THEN 'none of its own then' ELSE 'about ' || pg_catalog.pg_size_pretty(p.bytes_after) || ' then' END, p.scans, "
+									"COALESCE('relied on by ' || NULLIF(pg_catalog.array_to_string(p.consumers, ', '), ''), 'relied on by nothing known')) "
+									"FROM tenantguard.primary_key_costs(pg_catalog.quote_ident($1)::pg_catalog.regnamespace) AS p", 1, params);
+
+	for (int i = 0; i < PQntuples(result); i++)
+		pg_log_info("%s", PQgetvalue(result, i, 0));
 	PQclear(result);
 }
 
@@ -132,6 +148,8 @@ verb_migrate(const ToolOptions *options)
 	PGconn	   *conn = open_session(options);
 	int			code;
 
+	if (strstr(step_kinds(options), "primary_keys") && options->key == NULL)
+		tell_primary_keys(conn, options);
 	if (options->dry_run)
 	{
 		StepList   *list = ask_steps(conn, options);

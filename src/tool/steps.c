@@ -12,14 +12,28 @@
 
 #define STEP_COLUMNS "object, purpose, statement, in_transaction, blocks"
 
+/* As an array of the server's; primary keys only for those who ask for them. */
+const char *
+step_kinds(const ToolOptions *options)
+{
+	static char only[64];
+
+	if (options->only)
+	{
+		snprintf(only, sizeof(only), "{%s}", options->only);
+		return only;
+	}
+	return options->primary_keys ? "{foreign_keys,unique_keys,primary_keys,indexes}" :
+		"{foreign_keys,unique_keys,indexes}";
+}
+
 static PGresult *
 ask_schema(PGconn * conn, const ToolOptions *options)
 {
-	const char *params[] = {options->schema, options->only};
+	const char *params[] = {options->schema, step_kinds(options)};
 
 	return must_query(conn,
-					  "SELECT phase, " STEP_COLUMNS " FROM tenantguard.conversion_steps(pg_catalog.quote_ident($1)::pg_catalog.regnamespace, "
-					  "CASE WHEN $2::text IS NULL THEN '{foreign_keys,unique_keys,indexes}' ELSE ARRAY[$2::text] END) ORDER BY step",
+					  "SELECT phase, " STEP_COLUMNS " FROM tenantguard.conversion_steps(pg_catalog.quote_ident($1)::pg_catalog.regnamespace, $2::text[]) ORDER BY step",
 					  2, params);
 }
 

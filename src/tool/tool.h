@@ -23,6 +23,7 @@ typedef struct ToolOptions
 	const char *severity;		/* the least that check prints */
 	bool		consumers_ready;
 	bool		dry_run;
+	bool		primary_keys;	/* those of the schema as well */
 	bool		rows;
 	int			jobs;
 	int			lock_timeout;	/* milliseconds */
@@ -81,6 +82,7 @@ extern bool is_true(PGresult * result, int row, int column);
 extern int64 now_ms(void);
 
 /* steps.c: what remains to be done */
+extern const char *step_kinds(const ToolOptions *options);
 extern StepList *ask_steps(PGconn * conn, const ToolOptions *options);
 extern void free_steps(StepList *list);
 extern void print_steps(const StepList *list);
