@@ -145,6 +145,12 @@ $$;
 COMMENT ON FUNCTION tenantguard.visible_by_links(anyelement) IS
 	'Returns whether a row of a derived relation is the current tenant''s, or a bypass is open: at least one of its links leads to a visible row, and none elsewhere. The condition of the policy tenantguard_tenant of such relations.';
 
+CREATE FUNCTION tenantguard.check_partition(oid) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'tenantguard_check_partition';
+COMMENT ON FUNCTION tenantguard.check_partition(oid) IS
+	'The check of the partition that a written row goes to, added to plans by the library: returns true, or raises 42501 (integrity_off) where triggers of its foreign keys are disabled.';
+
 CREATE FUNCTION tenantguard.check_links(boolean, oid, integer) RETURNS boolean
 LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'tenantguard_check_links';

@@ -49,6 +49,7 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.visible_by_links(anyelement),
 	tenantguard.check_links(boolean, oid, integer),
 	tenantguard.leads_to_tenant(oid, boolean, smallint[], "any"),
+	tenantguard.check_partition(oid),
 	tenantguard.check_tenant(integer, oid, integer),
 	tenantguard.check_tenant(bigint, oid, integer),
 	tenantguard.check_tenant(uuid, oid, integer),

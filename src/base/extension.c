@@ -69,6 +69,7 @@ static void
 find_objects(void)
 {
 	static const Oid any[1] = {ANYELEMENTOID};
+	static const Oid oid[1] = {OIDOID};
 	static const Oid check_links[3] = {BOOLOID, OIDOID, INT4OID};
 	static const Oid leads[4] = {OIDOID, BOOLOID, INT2ARRAYOID, ANYOID};
 	Oid			schema = get_namespace_oid("tenantguard", true);
@@ -90,6 +91,7 @@ find_objects(void)
 	objects.visible_by_links = own_function("visible_by_links", any, 1);
 	objects.check_links = own_function("check_links", check_links, 3);
 	objects.leads_to_tenant = own_function("leads_to_tenant", leads, 4);
+	objects.check_partition = own_function("check_partition", oid, 1);
 	objects.any_row = own_function("any_row", NULL, 0);
 	complete = OidIsValid(objects.guarded_relation) &&
 		OidIsValid(objects.link) &&
@@ -97,6 +99,7 @@ find_objects(void)
 		OidIsValid(objects.visible_by_links) &&
 		OidIsValid(objects.check_links) &&
 		OidIsValid(objects.leads_to_tenant) &&
+		OidIsValid(objects.check_partition) &&
 		OidIsValid(objects.registry) &&
 		OidIsValid(objects.lookup_definition) &&
 		OidIsValid(objects.bypass_grant);

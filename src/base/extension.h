@@ -34,6 +34,7 @@ typedef struct TguardExtension
 	Oid			visible_by_links;
 	Oid			check_links;
 	Oid			leads_to_tenant;
+	Oid			check_partition;
 } TguardExtension;
 
 /*

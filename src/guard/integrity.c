@@ -8,15 +8,24 @@
  * application never does, so it takes a bypass.  Triggers that a restore left
  * disabled keep the tenants from writing.
  *
+ * Each partition has triggers of its own, which a restore disables one by one.
+ * Those that an UPDATE or DELETE reaches are looked at while it is planned.
+ * Where an INSERT through the parent goes is only known row by row; the check
+ * of a new row asks check_partition() (write_check.c).
+ *
  * The setting is judged where it takes effect, at a write, however it was
  * set.  The apply worker of logical replication, which writes in this mode,
  * does not pass the executor's door.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
+#include "base/compat.h"
 #include "base/errors.h"
+#include "base/extension.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
 #include "commands/trigger.h"
 #include "guard/integrity.h"
 #include "guard/under_tenant.h"
@@ -26,6 +35,7 @@
 #include "tenant/bypass.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 static bool
 is_replica(void)
@@ -78,6 +88,58 @@ tguard_integrity_target(Relation relation)
 	}
 }
 
+void
+tguard_integrity_child(Oid relid)
+{
+	Relation	relation = table_open(relid, NoLock);
+
+	tguard_integrity_target(relation);
+	table_close(relation, NoLock);
+}
+
+void
+tguard_integrity_admit_cascade(QueryDesc *queryDesc)
+{
+	PlannedStmt *plan = queryDesc->plannedstmt;
+	ListCell   *lc;
+
+	if (tguard_mode() != MODE_GUARD)
+		return;
+	foreach(lc, plan->resultRelations)
+	{
+		Oid			relid = rt_fetch(lfirst_int(lc), plan->rtable)->relid;
+
+		if (tguard_mode_holds(tguard_relation(relid)->mode))
+			tguard_integrity_child(relid);
+	}
+}
+
+TGUARD_SQL_FUNCTION(tenantguard_check_partition);
+
+/*
+ * check_partition(oid) RETURNS boolean: true, or error integrity_off.  The
+ * statement's lock keeps the triggers as they are, so a partition that many rows
+ * go to is looked at once.
+ */
+Datum
+tenantguard_check_partition(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	void	   *known = (void *) (uintptr_t) relid;
+	Relation	relation;
+
+	if (known == fcinfo->flinfo->fn_extra)
+		PG_RETURN_BOOL(true);
+	relation = RelationIdGetRelation(relid);
+	if (RelationIsValid(relation))
+	{
+		tguard_integrity_target(relation);
+		RelationClose(relation);
+	}
+	fcinfo->flinfo->fn_extra = known;
+	PG_RETURN_BOOL(true);
+}
+
 /* Is it a trigger of the server's own, by name or (NULL) is there any? */
 static bool
 has_internal_trigger(Oid relid, const char *name)
@@ -128,20 +190,42 @@ alter_table(AlterTableStmt *statement)
 	}
 }
 
+static bool
+may_have_triggers(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;			/* dropped meanwhile */
+	result = ((Form_pg_class) GETSTRUCT(tuple))->relhastriggers;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* The relation, and partitions that its rows may go to. */
 static void
 copy_from(RangeVar *name)
 {
 	Oid			relid = RangeVarGetRelid(name, NoLock, true);
-	Relation	relation;
+	ListCell   *lc;
 
 	if (!OidIsValid(relid) ||
 		!tguard_mode_holds(tguard_relation(relid)->mode))
 		return;
 	if (is_replica())
 		refuse_replica_write(relid);
-	relation = table_open(relid, AccessShareLock);
-	tguard_integrity_target(relation);
-	table_close(relation, NoLock);
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		Relation	member = may_have_triggers(lfirst_oid(lc)) ?
+		try_table_open(lfirst_oid(lc), AccessShareLock) : NULL;
+
+		if (member)
+		{
+			tguard_integrity_target(member);
+			table_close(member, NoLock);
+		}
+	}
 }
 
 void

@@ -21,7 +21,16 @@ extern void tguard_integrity_statement(Node *statement);
  */
 extern void tguard_integrity_target(Relation relation);
 
+/* The same for a partition or child, which is met as it is planned. */
+extern void tguard_integrity_child(Oid relid);
+
 /* Before a plan that reaches guarded relations starts for a tenant. */
 extern void tguard_integrity_admit(QueryDesc *queryDesc);
+
+/*
+ * Before the cascade of a foreign key, whose plan outlives a bypass: the
+ * relation that it changes may have keys of its own.
+ */
+extern void tguard_integrity_admit_cascade(QueryDesc *queryDesc);
 
 #endif							/* TGUARD_INTEGRITY_H */

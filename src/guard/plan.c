@@ -492,6 +492,7 @@ tguard_plan_admit(QueryDesc *queryDesc, int eflags)
 		case PLAN_REFERENCE:
 			if (!tguard_reference_is_running())
 				refuse_plan("it is the query of a foreign key.");
+			tguard_integrity_admit_cascade(queryDesc);
 			tguard_reference_note_start(queryDesc->plannedstmt);
 			if (queryDesc->plannedstmt->subplans != NIL)
 				tguard_tenant_bind_unpinned(queryDesc);

@@ -21,6 +21,7 @@
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "guard/derived.h"
+#include "guard/integrity.h"
 #include "guard/named_tenant.h"
 #include "guard/new_relation.h"
 #include "guard/plan.h"
@@ -260,6 +261,9 @@ tguard_filter_relation(PlannerInfo *root, Oid relid, RelOptInfo *rel)
 	tguard_plan->reached = true;
 	if (tguard_plan_keeps)
 		tguard_new_relation_note_source(relid);
+	if (tguard_plan_filters() && is_written(root, rel) &&
+		rel->reloptkind == RELOPT_OTHER_MEMBER_REL)
+		tguard_integrity_child(relid);
 	if (!is_filtered(root) || relid == tguard_plan->lookup ||
 		is_covered_by_parent(root, rel))
 		return;

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/transam.h"
 #include "base/errors.h"
@@ -46,6 +47,7 @@ typedef struct WriteTarget
 	Query	   *query;
 	Oid			relid;
 	GuardedRelation relation;
+	bool		partitioned;
 	bool		insert_may_change;	/* BEFORE triggers, partitions, children */
 	bool		update_may_change;	/* the same, and generated columns */
 } WriteTarget;
@@ -79,6 +81,7 @@ describe_target(WriteTarget *target, Query *query, Oid relid)
 	target->query = query;
 	target->relid = relid;
 	target->relation = *tguard_relation(relid);
+	target->partitioned = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	target->insert_may_change = children ||
 		(triggers && triggers->trig_insert_before_row);
 	target->update_may_change = children ||
@@ -286,12 +289,28 @@ make_check(WriteTarget *target, RowCheck what)
 		make_call(target, ext->check_links, condition, what);
 }
 
+/* check_partition(tableoid) */
+static Expr *
+make_partition_check(WriteTarget *target)
+{
+	Var		   *tableoid = makeVar(target->query->resultRelation,
+								   TableOidAttributeNumber, OIDOID, -1,
+								   InvalidOid, 0);
+
+	return (Expr *) makeFuncExpr(tguard_extension()->check_partition, BOOLOID,
+								 list_make1(tableoid), InvalidOid, InvalidOid,
+								 COERCE_EXPLICIT_CALL);
+}
+
 static void
 add_check(WriteTarget *target, WCOKind kind, RowCheck what)
 {
 	WithCheckOption *check = makeNode(WithCheckOption);
 	Expr	   *condition = make_check(target, what);
 
+	if (condition != NULL && target->partitioned && kind != WCO_VIEW_CHECK)
+		condition = make_ands_explicit(list_make2(condition,
+												  make_partition_check(target)));
 	if (condition == NULL)
 		return;
 	check->kind = kind;

@@ -105,6 +105,47 @@ ALTER TABLE lines ENABLE TRIGGER ALL;
 BEGIN; SET LOCAL app.current_org_id = '1'; EXECUTE writes; ROLLBACK;
 BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO lines VALUES (1, 7, 1) RETURNING *; ROLLBACK;
 \set VERBOSITY default
+-- Each partition has triggers of its own, and so has what a cascade reaches.
+CREATE TABLE parted (org_id bigint NOT NULL, id int NOT NULL, doc int, PRIMARY KEY (org_id, id), FOREIGN KEY (org_id, doc) REFERENCES docs ON DELETE CASCADE) PARTITION BY RANGE (id);
+CREATE TABLE parted_a PARTITION OF parted FOR VALUES FROM (0) TO (100);
+CREATE TABLE parted_b PARTITION OF parted FOR VALUES FROM (100) TO (200);
+SELECT count(*) > 0 AS protected FROM tenantguard.protect('parted', 'org_id');
+PREPARE to_parted (int, int) AS INSERT INTO parted (id, doc) VALUES ($1, $2) RETURNING tableoid::regclass, *;
+BEGIN; SET LOCAL app.current_org_id = '1'; EXECUTE to_parted (101, 1); EXECUTE to_parted (1, 1); EXECUTE to_parted (102, 1); COMMIT;
+BEGIN; SELECT FROM tenantguard.begin_bypass('restore'); ALTER TABLE parted_b DISABLE TRIGGER ALL; COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '1'; EXECUTE to_parted (2, 1); EXECUTE to_parted (103, 99); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO parted (id, doc) VALUES (2, 1); UPDATE parted SET doc = 1 WHERE id = 2; DELETE FROM parted WHERE id = 2; ROLLBACK;
+\set VERBOSITY sqlstate
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO parted (id, doc) VALUES (2, 1), (103, 99); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO parted (id, doc) VALUES (101, 99) ON CONFLICT (org_id, id) DO UPDATE SET doc = 99; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; MERGE INTO parted USING (VALUES (103, 99)) AS v (id, doc) ON parted.id = v.id WHEN NOT MATCHED THEN INSERT (id, doc) VALUES (v.id, v.doc); ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; UPDATE parted SET doc = 99; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; UPDATE parted SET doc = 99 WHERE id = 101; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; UPDATE parted SET id = 150, doc = 99 WHERE id = 1; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; DELETE FROM parted WHERE id = 101; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; DELETE FROM docs; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; COPY parted (id, doc) FROM stdin;
+103	99
+\.
+ROLLBACK;
+ALTER TABLE parted_b ENABLE TRIGGER ALL;
+BEGIN; SET LOCAL app.current_org_id = '1'; EXECUTE to_parted (103, 1); EXECUTE to_parted (104, 99); ROLLBACK;
+\set VERBOSITY default
+BEGIN; SET LOCAL app.current_org_id = '1'; COPY parted (id, doc) FROM stdin;
+105	1
+5	1
+\.
+UPDATE parted SET id = 150 WHERE id = 1; SELECT tableoid::regclass, * FROM parted ORDER BY id; ROLLBACK;
+-- A cascade that would set off no other.
+CREATE TABLE notes (org_id bigint NOT NULL, id int NOT NULL, line int, PRIMARY KEY (org_id, id), FOREIGN KEY (org_id, line) REFERENCES parted ON DELETE CASCADE);
+SELECT count(*) > 0 AS protected FROM tenantguard.protect('notes', 'org_id');
+BEGIN; SET LOCAL app.current_org_id = '1'; INSERT INTO notes (id, line) VALUES (1, 101), (2, 1); COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '1'; DELETE FROM lines; DELETE FROM docs WHERE id = 1; SELECT count(*) FROM notes; ROLLBACK;
+BEGIN; SELECT FROM tenantguard.begin_bypass('restore'); ALTER TABLE parted_a DISABLE TRIGGER ALL; COMMIT;
+BEGIN; SET LOCAL app.current_org_id = '1'; DELETE FROM lines; DELETE FROM docs WHERE id = 1; ROLLBACK;
+BEGIN; SELECT FROM tenantguard.begin_bypass('as it says'); DELETE FROM lines; DELETE FROM docs WHERE id = 1; SELECT * FROM notes; ROLLBACK;
+BEGIN; SET LOCAL app.current_org_id = '1'; DELETE FROM lines; DELETE FROM docs WHERE id = 1; ROLLBACK;
+ALTER TABLE parted_a ENABLE TRIGGER ALL;
 -- A parent that is not guarded, with a child that is.
 CREATE TABLE above (org_id bigint NOT NULL, id int);
 BEGIN; SELECT FROM tenantguard.begin_bypass('below'); ALTER TABLE loose INHERIT above; COMMIT;
