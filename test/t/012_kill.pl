@@ -99,7 +99,7 @@ sub start_load
 
 sub end_load
 {
-	$_->signal('INT') for @load;
+	$_->signal('TERM') for @load;    # INT may be ignored: a suite in the background
 	$_->finish for @load;
 	@load = ();
 }
