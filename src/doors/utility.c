@@ -56,7 +56,7 @@ run_statement(PlannedStmt *pstmt, Node *statement, const char *queryString,
 	ErrorContextCallback callback;
 	int			depth;
 
-	tguard_neutral_begin(&callback);
+	tguard_neutral_begin_utility(&callback, statement);
 	depth = tguard_reference_enter_utility(statement);
 	tguard_plan_keeps = keeps || keeps_rows(statement);
 	tguard_own_code_watched = watched || tguard_own_code_computes(statement);

@@ -5,6 +5,7 @@
 #ifndef TGUARD_NEUTRAL_H
 #define TGUARD_NEUTRAL_H
 
+#include "nodes/nodes.h"
 #include "utils/elog.h"
 
 /*
@@ -13,6 +14,13 @@
  * leaves nothing to be done.
  */
 extern void tguard_neutral_begin(ErrorContextCallback *callback);
+
+/*
+ * The same around a utility statement, which may look at every row of a guarded
+ * relation without a bypass.
+ */
+extern void tguard_neutral_begin_utility(ErrorContextCallback *callback,
+										 Node *statement);
 extern void tguard_neutral_end(ErrorContextCallback *callback);
 
 #endif							/* TGUARD_NEUTRAL_H */
