@@ -18,7 +18,9 @@ INSERT INTO tenantguard.check_rule (code, severity, title) VALUES
 	('TG515', 'notice', 'partitions cannot be told apart by tenant'),
 	('TG516', 'warning', 'the tenant column has another kind of type than the registry''s key'),
 	('TG517', 'notice', 'the tenant column is narrower than the registry''s key'),
-	('TG518', 'notice', 'a unique key does not hold for the rows of no tenant');
+	('TG518', 'notice', 'a unique key does not hold for the rows of no tenant'),
+	('TG519', 'critical', 'rows refer to another tenant''s, or to nothing'),
+	('TG520', 'warning', 'rows do not satisfy a check that counts as validated');
 
 CREATE FUNCTION tenantguard.checked_foreign_keys(schema regnamespace)
 RETURNS TABLE (
@@ -319,3 +321,118 @@ AS $$
 $$;
 COMMENT ON FUNCTION tenantguard.check_indexes(regnamespace) IS
 	'Findings TG512 to TG517: indexes, partition keys and types of the tenant columns of guarded relations of the schema (NULL: of all).';
+
+CREATE FUNCTION tenantguard.checked_constraints(schema regnamespace)
+RETURNS TABLE (conid oid, conname name, contype "char", relid oid, object text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT c.oid, c.conname, c.contype, r.relid, pg_catalog.format('%I on %s', c.conname, r.name)
+	FROM tenantguard.checked_relations(checked_constraints.schema) AS r
+	JOIN pg_catalog.pg_constraint AS c ON c.conrelid = r.relid AND c.conparentid = 0
+	JOIN pg_catalog.pg_class AS k ON k.oid = r.relid
+	LEFT JOIN pg_catalog.pg_class AS f ON f.oid = c.confrelid
+	WHERE r.relkind IN ('r', 'p') AND (r.row_security OR COALESCE(f.relrowsecurity, false))
+		-- Its parent's is judged for the rows of a partition.
+		AND NOT (k.relispartition AND c.coninhcount > 0)
+		-- PostgreSQL 18 has a constraint for NOT NULL, and some that nobody checks.
+		AND (c.contype = 'f' OR (c.contype IN ('c', 'n') AND c.convalidated))
+		AND COALESCE(pg_catalog.to_jsonb(c) ->> 'conenforced', 'true') = 'true'
+$$;
+COMMENT ON FUNCTION tenantguard.checked_constraints(regnamespace) IS
+	'The foreign keys, CHECKs and NOT NULLs that rows of the schema (NULL: of all) are judged by, where row security is enabled on a relation of theirs.';
+
+CREATE FUNCTION tenantguard.violating_rows(relation regclass, constraint_name name, max_rows int DEFAULT 20)
+RETURNS TABLE (row_key jsonb, problem text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET constraint_exclusion = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+	con			pg_catalog.pg_constraint;
+	row_key		text;
+	relkind		"char";
+	broken		text;
+BEGIN
+	SELECT c.* INTO con FROM pg_catalog.pg_constraint AS c
+	WHERE c.conrelid = relation AND c.conname = constraint_name AND c.contype IN ('f', 'c', 'n');
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'there is no foreign key or CHECK "%" of %', constraint_name, relation
+			USING ERRCODE = '22023',
+				HINT = 'Use SELECT conname FROM pg_constraint WHERE conrelid = ''table''::regclass.';
+	END IF;
+	IF con.contype = 'f' THEN
+		RETURN QUERY
+			SELECT c.row_key, pg_catalog.format('of tenant %s refers to %s: it %s', COALESCE(c.tenant, 'NULL'), c.refers_to, c.problem)
+			FROM tenantguard.crossing_rows(relation, constraint_name, max_rows) AS c;
+		RETURN;
+	END IF;
+	PERFORM tenantguard.require_all_rows(relation);
+	SELECT c.relkind INTO relkind FROM pg_catalog.pg_class AS c WHERE c.oid = relation;
+	row_key := tenantguard.key_of_row(relation);
+	-- In words that the planner does not take for false because the catalog says
+	-- that the constraint is valid.
+	broken := CASE con.contype
+		WHEN 'n' THEN (SELECT pg_catalog.format('pg_catalog.num_nulls(c.%I) > 0', a.attname) FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = relation AND a.attnum = con.conkey[1])
+		ELSE pg_catalog.format('NOT (%s)', pg_catalog.pg_get_expr(con.conbin, con.conrelid)) END;
+	RETURN QUERY EXECUTE pg_catalog.format('SELECT %s, %L FROM %s%s AS c WHERE %s ORDER BY 1 LIMIT %s', row_key,
+		'does not satisfy ' || pg_catalog.pg_get_constraintdef(con.oid),
+		CASE relkind WHEN 'r' THEN 'ONLY ' ELSE '' END, relation, broken, max_rows);
+END
+$$;
+COMMENT ON FUNCTION tenantguard.violating_rows(regclass, name, int) IS
+	'Validates a constraint again, whatever the catalog says: up to max_rows rows that do not satisfy a foreign key or CHECK, or NOT NULL on PostgreSQL 18, and how. For a foreign key that is what crossing_rows() finds. Reads the tables under a bypass. Raises 42501 (bypass_denied) when some rows could be hidden, 22023 for an unknown constraint.';
+
+CREATE FUNCTION tenantguard.revalidate(relation regclass, constraint_name name)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	found	text;
+BEGIN
+	SELECT pg_catalog.string_agg(pg_catalog.format('row %s %s', v.row_key, v.problem), E'\n') INTO found
+	FROM tenantguard.violating_rows(relation, constraint_name) AS v;
+	IF found IS NOT NULL THEN
+		RAISE EXCEPTION 'rows of % do not satisfy constraint "%"', relation, constraint_name
+			USING ERRCODE = CASE WHEN EXISTS (
+					SELECT 1 FROM pg_catalog.pg_constraint AS c
+					WHERE c.conrelid = relation AND c.conname = constraint_name AND c.contype = 'f') THEN '23503' ELSE '23514' END,
+				DETAIL = found,
+				HINT = pg_catalog.format('Use SELECT * FROM tenantguard.violating_rows(%L, %L, 1000) under a bypass, and correct the rows.',
+					relation, constraint_name);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.revalidate(regclass, name) IS
+	'Returns when every row of every tenant satisfies a foreign key or CHECK, although the server may have validated it over the rows that its owner saw. New rows are checked by the server all along. Raises 23503 or 23514 with up to 20 rows, and what violating_rows() raises.';
+
+CREATE FUNCTION tenantguard.check_rows(schema regnamespace DEFAULT NULL)
+RETURNS TABLE (code text, severity text, object text, detail text, fix text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	con		record;
+BEGIN
+	FOR con IN SELECT c.* FROM tenantguard.checked_constraints(check_rows.schema) AS c ORDER BY c.contype <> 'f', c.object COLLATE "C" LOOP
+		RETURN QUERY
+			SELECT r.code, r.severity, con.object, v.rows,
+				pg_catalog.format('SELECT * FROM tenantguard.violating_rows(%L, %L, 1000);', con.relid::regclass, con.conname)
+			FROM (
+				SELECT pg_catalog.string_agg(pg_catalog.format('row %s %s', w.row_key, w.problem), '; ') AS rows
+				FROM tenantguard.violating_rows(con.relid, con.conname) AS w
+			) AS v
+			JOIN tenantguard.check_rule AS r ON r.code = CASE con.contype WHEN 'f' THEN 'TG519' ELSE 'TG520' END
+			WHERE v.rows IS NOT NULL
+				AND NOT EXISTS (
+					SELECT 1 FROM tenantguard.check_suppression AS s
+					WHERE s.code = r.code AND s.object = con.object AND (s.until IS NULL OR s.until > pg_catalog.now()));
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.check_rows(regnamespace) IS
+	'Validates every foreign key, CHECK and NOT NULL of guarded relations of the schema (NULL: of all) again, over the rows of all tenants: one finding (TG519, TG520) for each that rows do not satisfy, with up to 20 of them, and the SELECT that lists more. Apart from check(), as it reads the tables: under a bypass. Raises what violating_rows() raises.';

@@ -44,6 +44,39 @@ $$;
 COMMENT ON FUNCTION tenantguard.sees_all_rows(oid) IS
 	'Whether the caller would read every row of the relation now: it may SELECT, a bypass is open, and no policy of somebody else can hide a row.';
 
+CREATE FUNCTION tenantguard.require_all_rows(relation oid)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT tenantguard.sees_all_rows(require_all_rows.relation) THEN
+		RAISE EXCEPTION 'cannot look at every row of %', require_all_rows.relation::regclass
+			USING ERRCODE = '42501', CONSTRAINT = 'tenantguard_bypass_denied',
+				DETAIL = 'bypass_denied: that takes the right to SELECT, an open bypass, and no policy that hides rows.',
+				HINT = 'Use SELECT tenantguard.begin_bypass(''reason'') in the same transaction.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION tenantguard.require_all_rows(oid) IS
+	'Returns when sees_all_rows(). Raises 42501 (bypass_denied) else.';
+
+CREATE FUNCTION tenantguard.key_of_row(relation oid)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT COALESCE('pg_catalog.jsonb_build_object(' || (
+			SELECT pg_catalog.string_agg(pg_catalog.format('%L, c.%I', a.attname, a.attname), ', ' ORDER BY k.position)
+			FROM pg_catalog.pg_index AS i
+			CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
+			JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+			WHERE i.indrelid = key_of_row.relation AND i.indisprimary AND k.position <= i.indnkeyatts) || ')',
+		'pg_catalog.jsonb_build_object(''ctid'', c.ctid)')
+$$;
+COMMENT ON FUNCTION tenantguard.key_of_row(oid) IS
+	'An expression over a row "c" of the relation: its primary key as jsonb, or its ctid.';
+
 CREATE FUNCTION tenantguard.foreign_key_shape(conid oid, tenant_column name DEFAULT NULL, ref_column name DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql STABLE
@@ -201,12 +234,8 @@ BEGIN
 			USING ERRCODE = '22023',
 				HINT = 'Use SELECT relation, name FROM tenantguard.foreign_keys.';
 	END IF;
-	IF NOT (tenantguard.sees_all_rows(con.conrelid) AND tenantguard.sees_all_rows(con.confrelid)) THEN
-		RAISE EXCEPTION 'cannot look at every row of % and %', con.conrelid::regclass, con.confrelid::regclass
-			USING ERRCODE = '42501', CONSTRAINT = 'tenantguard_bypass_denied',
-				DETAIL = 'bypass_denied: that takes the right to SELECT, an open bypass, and no policy that hides rows.',
-				HINT = 'Use SELECT tenantguard.begin_bypass(''reason'') in the same transaction.';
-	END IF;
+	PERFORM tenantguard.require_all_rows(con.conrelid);
+	PERFORM tenantguard.require_all_rows(con.confrelid);
 
 	SELECT r.mode, r.tenant_column, g.mode AS ref_mode, g.tenant_column AS ref_column,
 		tenantguard.type_family(a.atttypid) = tenantguard.type_family(b.atttypid)
@@ -223,13 +252,7 @@ BEGIN
 	SELECT pg_catalog.format(
 		'SELECT %s, %s, pg_catalog.jsonb_build_object(%s), %s, CASE WHEN p.%s IS NULL THEN ''points at nothing'' WHEN %s IS NULL THEN ''points at a row of no tenant'' WHEN %s IS NULL THEN ''belongs to no tenant'' ELSE ''points at another tenant'' END '
 		'FROM %s AS c LEFT JOIN %s AS p ON %s WHERE %s AND (p.%s IS NULL OR %s) ORDER BY 1 LIMIT %s',
-		COALESCE('pg_catalog.jsonb_build_object(' || (
-			SELECT pg_catalog.string_agg(pg_catalog.format('%L, c.%I', a.attname, a.attname), ', ' ORDER BY k.position)
-			FROM pg_catalog.pg_index AS i
-			CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
-			JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-			WHERE i.indrelid = con.conrelid AND i.indisprimary AND k.position <= i.indnkeyatts) || ')',
-			'pg_catalog.jsonb_build_object(''ctid'', c.ctid)'),
+		tenantguard.key_of_row(con.conrelid),
 		own.tenant,
 		pg_catalog.string_agg(pg_catalog.format('%L, c.%I', a.attname, a.attname), ', ' ORDER BY e.position),
 		own.ref_tenant,

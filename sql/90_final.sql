@@ -92,7 +92,11 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.propose_indexes(regnamespace),
 	tenantguard.conversion_steps(regnamespace, text[]),
 	tenantguard.conversion_script(regnamespace, text[]),
-	tenantguard.primary_key_costs(regnamespace)
+	tenantguard.primary_key_costs(regnamespace),
+	tenantguard.check_rows(regnamespace),
+	tenantguard.checked_constraints(regnamespace),
+	tenantguard.revalidate(regclass, name),
+	tenantguard.violating_rows(regclass, name, int)
 TO PUBLIC;
 
 -- Columns that are carried from the parent: for owners, most under a bypass.
@@ -256,10 +260,12 @@ GRANT EXECUTE ON FUNCTION
 	tenantguard.index_writes(oid),
 	tenantguard.key_columns(oid),
 	tenantguard.key_consumers(oid),
+	tenantguard.key_of_row(oid),
 	tenantguard.known_crossing_rows(oid),
 	tenantguard.leaf_tables(oid),
 	tenantguard.new_index_name(oid, text, text, text),
 	tenantguard.queried_columns(oid),
+	tenantguard.require_all_rows(oid),
 	tenantguard.require_no_crossing(regclass, name),
 	tenantguard.same_index(oid, text, boolean, boolean),
 	tenantguard.sees_all_rows(oid),

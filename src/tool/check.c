@@ -31,11 +31,11 @@ print_findings(PGconn * conn, const ToolOptions *options)
 }
 
 /*
- * Every foreign key between guarded relations, one at a time: a key that the
- * server validated over the rows that a policy let it see is found so.
+ * Every constraint of guarded relations, one at a time: one that the server
+ * validated over the rows that a policy let it see is found so.
  */
 static int
-print_crossing_rows(PGconn * conn, const ToolOptions *options)
+print_violating_rows(PGconn * conn, const ToolOptions *options)
 {
 	const char *params[] = {options->schema};
 	PGresult   *keys;
@@ -43,14 +43,14 @@ print_crossing_rows(PGconn * conn, const ToolOptions *options)
 
 	open_bypass(conn, "tenantguard check --rows");
 	keys = must_query(conn,
-					  "SELECT f.object, f.relid::pg_catalog.regclass, f.conname FROM tenantguard.foreign_key_facts(pg_catalog.quote_ident($1)::pg_catalog.regnamespace) AS f "
-					  "WHERE f.guarded ORDER BY 1", 1, params);
+					  "SELECT c.object, c.relid::pg_catalog.regclass, c.conname FROM tenantguard.checked_constraints(pg_catalog.quote_ident($1)::pg_catalog.regnamespace) AS c "
+					  "ORDER BY 1", 1, params);
 	for (int i = 0; i < PQntuples(keys); i++)
 	{
 		const char *key[] = {PQgetvalue(keys, i, 1), PQgetvalue(keys, i, 2)};
 		PGresult   *rows = must_query(conn,
-									  "SELECT pg_catalog.format('row %s of tenant %s refers to %s: it %s', r.row_key, COALESCE(r.tenant, 'NULL'), r.refers_to, r.problem) "
-									  "FROM tenantguard.crossing_rows($1::pg_catalog.regclass, $2) AS r", 2, key);
+									  "SELECT pg_catalog.format('row %s %s', v.row_key, v.problem) "
+									  "FROM tenantguard.violating_rows($1::pg_catalog.regclass, $2) AS v", 2, key);
 
 		for (int k = 0; k < PQntuples(rows); k++)
 			printf("rows %s: %s\n", PQgetvalue(keys, i, 0), PQgetvalue(rows, k, 0));
@@ -68,7 +68,7 @@ verb_check(const ToolOptions *options)
 	int			count = print_findings(conn, options);
 
 	if (options->rows)
-		count += print_crossing_rows(conn, options);
+		count += print_violating_rows(conn, options);
 	PQfinish(conn);
 	return count > 0 ? EXIT_FINDINGS : EXIT_CLEAN;
 }
