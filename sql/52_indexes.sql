@@ -382,17 +382,20 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
 	SELECT u.relid::regclass, u.index_name, x.becomes, x.bytes,
-		-- The key of the foreign keys' new target is the same, so one of the two goes.
-		CASE WHEN x.there IS NOT NULL THEN 0 ELSE tenantguard.guess_index_size(u.relid, u.tenant_column || tenantguard.key_columns(u.indexrelid)) END,
+		-- Foreign keys refer to the same columns by then, so one of two goes.
+		CASE WHEN x.there IS NOT NULL OR u.referenced THEN 0 ELSE tenantguard.guess_index_size(u.relid, u.tenant_column || tenantguard.key_columns(u.indexrelid)) END,
 		x.scans, ARRAY(SELECT * FROM tenantguard.key_consumers(u.indexrelid)), tenantguard.why_not_unique(u)
 	FROM tenantguard.unique_key_facts(primary_key_costs.schema) AS u
 	CROSS JOIN LATERAL (
 		SELECT pg_catalog.format('(%I, %s', u.tenant_column, pg_catalog.substr(u.tail, pg_catalog.strpos(u.tail, '(') + 1)) AS becomes,
-			pg_catalog.sum(pg_catalog.pg_relation_size(t.relid))::bigint AS bytes,
-			pg_catalog.sum(pg_catalog.pg_stat_get_numscans(t.relid))::bigint AS scans,
+			pg_catalog.sum(pg_catalog.pg_relation_size(t.indexrelid))::bigint AS bytes,
+			pg_catalog.sum(pg_catalog.pg_stat_get_numscans(t.indexrelid))::bigint AS scans,
 			tenantguard.same_index(u.relid, pg_catalog.format(' USING btree (%I, %s', u.tenant_column, pg_catalog.substr(u.tail, pg_catalog.strpos(u.tail, '(') + 1)), true, true) AS there
-		FROM pg_catalog.pg_partition_tree(u.indexrelid::regclass) AS t
-		WHERE t.isleaf
+		FROM (
+			SELECT u.indexrelid AS indexrelid
+			UNION ALL
+			SELECT p.relid FROM pg_catalog.pg_partition_tree(u.indexrelid::regclass) AS p WHERE p.isleaf AND p.level > 0
+		) AS t
 	) AS x
 	WHERE u.kind = 'primary key' AND u.global
 	ORDER BY u.name COLLATE "C"

@@ -88,7 +88,7 @@ print_help(const char *progname)
 	printf("\nOptions of check:\n");
 	printf("  -n, --schema=SCHEMA      this schema only\n");
 	printf("      --severity=LEVEL     critical, warning or notice, and worse [notice]\n");
-	printf("      --rows               look for rows that cross by foreign keys, too\n");
+	printf("      --rows               validate constraints over every row again, too\n");
 	printf("\nConnection options:\n");
 	printf("  -h, --host=HOSTNAME      database server host or socket directory\n");
 	printf("  -p, --port=PORT          database server port number\n");

@@ -142,6 +142,38 @@ SELECT * FROM tenantguard.conversion_steps('uniq', '{keys}');
 -- As a script.
 SELECT * FROM tenantguard.conversion_script('uniq');
 
+-- Primary keys of a schema, for those who ask for them, with their price.
+CREATE SCHEMA prim AUTHORIZATION regress_unique_owner;
+SET search_path = prim, uniq, public;
+SET ROLE regress_unique_owner;
+CREATE TABLE boxes (org_id bigint NOT NULL REFERENCES orgs, id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY);
+CREATE TABLE cards (org_id bigint REFERENCES orgs, id uuid PRIMARY KEY DEFAULT gen_random_uuid(), box int CONSTRAINT cards_box REFERENCES boxes);
+CREATE TABLE sorts (org_id bigint NOT NULL REFERENCES orgs, slug text PRIMARY KEY);
+CREATE TABLE slots (org_id bigint NOT NULL REFERENCES orgs, id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE slots_0 PARTITION OF slots FOR VALUES FROM (0) TO (10000);
+CREATE TABLE kept (org_id bigint NOT NULL REFERENCES orgs, token text PRIMARY KEY);
+CREATE TABLE fits (org_id bigint NOT NULL REFERENCES orgs, id int, PRIMARY KEY (org_id, id));
+CREATE FUNCTION sorts_up() RETURNS void LANGUAGE sql AS $$ INSERT INTO sorts (slug) VALUES ('a') ON CONFLICT (slug) DO NOTHING $$;
+INSERT INTO slots SELECT 1, i FROM generate_series(1, 3000) AS i;
+ANALYZE slots, slots_0;
+SELECT relation, action FROM tenantguard.protect_all('prim');
+SELECT count(*) > 0 AS protected FROM tenantguard.protect('cards', 'org_id');
+RESET ROLE;
+SELECT tenantguard.keep_global('kept_pkey', 'says which tenant');
+SELECT relation, name, becomes, bytes, bytes_after, scans >= 0 AS counted, consumers, why_not FROM tenantguard.primary_key_costs('prim');
+SELECT count(*) FROM tenantguard.conversion_steps('prim', '{unique_keys}');
+SELECT phase, object, statement FROM tenantguard.conversion_steps('prim', '{primary_keys}');
+SELECT line FROM tenantguard.conversion_script('prim') AS line WHERE line LIKE '-- TO DECIDE%';
+SELECT line FROM tenantguard.conversion_script('prim', '{foreign_keys,primary_keys}') AS line WHERE line LIKE '-- TO DECIDE%';
+SELECT tenantguard.begin_bypass('convert', 'session', now() + '1 hour') IS NULL AS none;
+SELECT statement FROM tenantguard.conversion_steps('prim', '{foreign_keys,primary_keys}') WHERE statement !~ 'require_no_crossing' ORDER BY step \gexec
+SELECT statement FROM tenantguard.conversion_steps('prim', '{foreign_keys,primary_keys}') ORDER BY step \gexec
+SELECT statement FROM tenantguard.conversion_steps('prim', '{foreign_keys,primary_keys}');
+SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint
+WHERE connamespace = 'prim'::regnamespace AND conname ~ 'pkey|cards_box' ORDER BY conrelid::regclass::text COLLATE "C", conname;
+SELECT relation, name, becomes, why_not FROM tenantguard.primary_key_costs('prim');
+SELECT tenantguard.end_bypass();
+
 DROP EXTENSION tenantguard CASCADE;
-DROP SCHEMA uniq CASCADE;
+DROP SCHEMA uniq, prim CASCADE;
 DROP ROLE regress_unique_owner;
