@@ -160,7 +160,7 @@ SELECT relation, action FROM tenantguard.protect_all('prim');
 SELECT count(*) > 0 AS protected FROM tenantguard.protect('cards', 'org_id');
 RESET ROLE;
 SELECT tenantguard.keep_global('kept_pkey', 'says which tenant');
-SELECT relation, name, becomes, bytes, bytes_after, scans >= 0 AS counted, consumers, why_not FROM tenantguard.primary_key_costs('prim');
+SELECT relation, name, becomes, bytes, bytes_after > 0 AS grows, scans >= 0 AS counted, consumers, why_not FROM tenantguard.primary_key_costs('prim');
 SELECT count(*) FROM tenantguard.conversion_steps('prim', '{unique_keys}');
 SELECT phase, object, statement FROM tenantguard.conversion_steps('prim', '{primary_keys}');
 SELECT line FROM tenantguard.conversion_script('prim') AS line WHERE line LIKE '-- TO DECIDE%';

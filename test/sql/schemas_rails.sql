@@ -50,7 +50,8 @@ SELECT relation, mode, tenant_column, reason FROM tenantguard.propose('rails') W
 SELECT tenantguard.assert_guarded('rails');
 -- a cascade that could cross; check() knows the cure
 SELECT fix FROM tenantguard.check('rails') WHERE severity = 'critical';
-SELECT fix FROM tenantguard.check('rails') WHERE severity = 'critical' \gexec
+BEGIN; SELECT FROM tenantguard.begin_bypass('what check() says'); SELECT tenantguard.require_no_crossing('messages', 'messages_conversation_id_fkey'); COMMIT;
+SELECT statement FROM tenantguard.convert_foreign_key('rails.messages', 'messages_conversation_id_fkey') WHERE statement !~ 'require_no_crossing' ORDER BY step \gexec
 SELECT tenantguard.assert_guarded('rails');
 
 -- Two tenants.
