@@ -64,6 +64,7 @@ rows_are($node, 'postgres', $server, '', 'is gone');
 
 # The helpdesk of the examples. What foreign keys refer to is proposed once
 # they are converted, so there is a second round, and nothing to do in a third.
+# Some fixes are lines for psql, as this is.
 my $app = "$FindBin::Bin/../../examples/helpdesk";
 my $proposed = q{SELECT count(fix) FROM tenantguard.check('helpdesk') WHERE code > 'TG4'};
 
@@ -82,7 +83,7 @@ for my $round (1, 2)
 	foreach my $fix (split /\n/, $node->safe_psql('helpdesk',
 			q{SELECT fix FROM tenantguard.check('helpdesk') WHERE code > 'TG4' AND fix IS NOT NULL}))
 	{
-		$node->safe_psql('helpdesk', $fix);
+		$node->safe_psql('helpdesk', "SELECT FROM tenantguard.begin_bypass('what check() says', 'session', now() + '1 hour');\n$fix");
 	}
 }
 rows_are($node, 'helpdesk', $proposed, '0', 'takes what is proposed');
