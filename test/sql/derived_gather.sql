@@ -148,6 +148,7 @@ BEGIN
 	RETURN CASE WHEN whole ~ 'CASE WHEN' THEN 'sift' WHEN whole ~ 'InitPlan' THEN 'gather' WHEN whole ~ 'SubPlan' THEN 'ask' END;
 END $$;
 -- with a parameter each is planned for its tenant, also below a function
+SET plan_cache_mode = auto;
 PREPARE by_place (int) AS SELECT id FROM docs ORDER BY place LIMIT $1;
 PREPARE by_two (int) AS SELECT id, place FROM docs ORDER BY place DESC, id LIMIT $1;
 PREPARE any_rows (int) AS SELECT id FROM docs LIMIT $1;
@@ -169,7 +170,7 @@ BEGIN; SET LOCAL app.current_org_id = '3'; SELECT * FROM forms; EXECUTE by_place
 SET plan_cache_mode = force_generic_plan;
 BEGIN; SET LOCAL app.current_org_id = '2'; SELECT form('EXECUTE by_two(2)'); EXECUTE by_two(2); COMMIT;
 BEGIN; SET LOCAL app.current_org_id = '1'; EXECUTE by_two(2); COMMIT;
-RESET plan_cache_mode;
+SET plan_cache_mode = auto;
 BEGIN; SELECT pretend('folders', 1e5); COMMIT;
 BEGIN; SET LOCAL app.current_org_id = '2'; SELECT form('EXECUTE whole(5)'); EXECUTE whole(5); COMMIT;
 -- who listens hears of no other tenant's rows, in these forms as well
@@ -190,6 +191,7 @@ BEGIN; SET LOCAL app.current_org_id = '2'; SELECT form('EXECUTE whole(5)'); EXEC
 SET LOCAL work_mem = '1GB'; SELECT form('EXECUTE whole(5)'); EXECUTE whole(5); COMMIT;
 DROP INDEX docs_folder_idx;
 ANALYZE docs, folders;
+RESET plan_cache_mode;
 
 -- A cursor keeps its array: the folder is new to the second query only.
 BEGIN;
